@@ -1,0 +1,69 @@
+"""Domain errors: a code, what was wrong, and where. They know no HTTP; the API maps codes to statuses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Stable names of what can go wrong; they appear in problem+json `type` and `code`."""
+
+    INVALID_REQUEST = "invalid_request"
+    INVALID_SPEC = "invalid_spec"
+    NO_IMAGES = "no_images"
+    TOO_MANY_IMAGES = "too_many_images"
+    NOT_AN_IMAGE = "not_an_image"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    FILE_TOO_LARGE = "file_too_large"
+    REQUEST_TOO_LARGE = "request_too_large"
+    BAD_ARCHIVE = "bad_archive"
+    BAD_CSV = "bad_csv"
+    UNKNOWN_COLUMN = "unknown_column"
+    UNKNOWN_TEMPLATE = "unknown_template"
+    MODEL_NOT_OFFERED = "model_not_offered"
+    SHEET_TOO_LARGE = "sheet_too_large"
+    IMAGES_DO_NOT_FIT = "images_do_not_fit"
+    UNKNOWN_UPLOAD = "unknown_upload"
+    JOB_NOT_FOUND = "job_not_found"
+    JOB_EXPIRED = "job_expired"
+    RESULT_NOT_READY = "result_not_ready"
+    JOB_NOT_CANCELABLE = "job_not_cancelable"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    SERVICE_FULL = "service_full"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    STORAGE_FULL = "storage_full"
+    # Found only while the job runs; they stand in `job.error`.
+    NO_READABLE_IMAGE = "no_readable_image"
+    COMPOSE_FAILED = "compose_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLocation:
+    """One offending part of a request: `location` as in `images[3]` or `spec.rows`."""
+
+    location: str
+    detail: str
+
+
+class GridscribeError(Exception):
+    """An error a caller can act on."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str,
+        *,
+        errors: Sequence[ErrorLocation] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.retry_after = retry_after
+        """Seconds after which trying again may help; None where it cannot."""
+
+
+class UnreadableImageError(Exception):
+    """Damage that only decoding finds: it costs that image its picture, never the job."""

@@ -1,0 +1,1 @@
+"""Where everything stands on a sheet: pure arithmetic, so that the API can answer before any work."""

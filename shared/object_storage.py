@@ -1,0 +1,120 @@
+"""Files of jobs and uploads: a local folder or an S3 bucket, by one URL."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.store import LocalStore, S3Store
+
+PUT_CHUNK = 1024 * 1024
+
+
+class ObjectStorage:
+    """Objects appear whole or not at all; keys are `/`-separated and chosen by us, never by a caller.
+
+    Raises `FileNotFoundError` for an unknown key, and `OSError` or an `obstore` error when the
+    storage cannot be reached or is full.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._store: LocalStore | S3Store
+        if parts.scheme == "file":
+            self._root: Path | None = Path(url2pathname(parts.path))
+            # Empty folders are kept: removing them would race with a put into the same folder.
+            self._store = LocalStore(self._root, mkdir=True)
+        elif parts.scheme == "s3":
+            self._root = None
+            self._store = S3Store.from_url(url)
+        else:
+            raise ValueError(f"storage URL must begin with file:// or s3://, not {url!r}")
+
+    async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store what `chunks` yields; if it raises, nothing is stored and the error goes on."""
+        await self._store.put_async(key, chunks, chunk_size=PUT_CHUNK)
+
+    async def put_bytes_async(self, key: str, data: bytes) -> None:
+        await self._store.put_async(key, data)
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        self._store.put(key, data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        self._store.put(key, path)
+
+    def open(self, key: str) -> BinaryIO:
+        """A readable, seekable file over the object; its parts are fetched as they are read."""
+        if self._root is not None:
+            return (self._root / key).open("rb")
+        return cast("BinaryIO", obstore.open_reader(self._store, key))
+
+    async def read(self, key: str) -> bytes:
+        """The whole object; for small ones."""
+        response = await self._store.get_async(key)
+        return bytes(await response.bytes_async())
+
+    def local_path(self, key: str) -> Path | None:
+        """The object's file, or None where storage is no local folder."""
+        return None if self._root is None else self._root / key
+
+    def signed_url(
+        self, key: str, expires_in: timedelta, method: Literal["GET", "PUT"] = "GET"
+    ) -> str | None:
+        """A link that works without our credentials, or None where storage is a local folder."""
+        if isinstance(self._store, LocalStore):
+            return None
+        return obstore.sign(self._store, method, key, expires_in)
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        for batch in self._store.list(prefix):
+            for meta in batch:
+                yield meta["path"]
+
+    def delete(self, key: str) -> None:
+        """Remove one object; an absent one is no error."""
+        try:
+            self._store.delete(key)
+        except FileNotFoundError:
+            return
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Remove every object below the folder `prefix`; returns how many there were."""
+        keys = list(self.list_keys(prefix))
+        for key in keys:
+            self.delete(key)
+        if self._root is not None:
+            _remove_empty_folders(self._root / prefix)
+        return len(keys)
+
+    def ping(self) -> None:
+        """Raise if the storage cannot be reached."""
+        next(iter(self._store.list("ping")), None)
+
+
+def _remove_empty_folders(folder: Path) -> None:
+    for parent, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):  # somebody else is writing there
+            Path(parent).rmdir()
+
+
+def job_prefix(job_id: str) -> str:
+    return f"jobs/{job_id}"
+
+
+def input_key(job_id: str, index: int) -> str:
+    return f"jobs/{job_id}/inputs/{index:05d}"
+
+
+def output_key(job_id: str, attempt: int, name: str) -> str:
+    """Each attempt writes under its own name, so that a late one overwrites nothing."""
+    return f"jobs/{job_id}/outputs/{attempt}/{name}"
+
+
+def upload_key(tenant: str, upload_id: str) -> str:
+    return f"uploads/{tenant}/{upload_id}"

@@ -1,0 +1,397 @@
+"""The shapes that cross a boundary: what callers send, what they get, what the store keeps."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic_extra_types.color import Color
+
+
+class StrictModel(BaseModel):
+    """Refuses unknown fields by name and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- What a caller asks for ---------------------------------------------------------------------
+
+
+def _as_hex(value: object) -> str:
+    if isinstance(value, list):
+        value = tuple(value)
+    color = Color(value)  # type: ignore[arg-type]  # Color checks its own input
+    if color.as_rgb_tuple(alpha=None)[3:]:
+        raise ValueError("a background has no transparency")
+    return color.as_hex(format="long")
+
+
+OpaqueColor = Annotated[str, BeforeValidator(_as_hex)]
+"""`#rrggbb`; understands CSS names, hex and [r, g, b]."""
+
+Size = tuple[Annotated[int, Field(ge=1, le=16384)], Annotated[int, Field(ge=1, le=16384)]]
+CellSide = Annotated[int, Field(ge=16, le=4096)]
+Strength = Annotated[float, Field(ge=0, le=10)]
+ShortText = Annotated[str, StringConstraints(max_length=200)]
+
+
+class SheetFormat(StrEnum):
+    """Formats a sheet can be written in; `jpeg` and `tif` are understood as well."""
+
+    PNG = "png"
+    JPG = "jpg"
+    WEBP = "webp"
+    TIFF = "tiff"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "SheetFormat | None":
+        aliases = {"jpeg": cls.JPG, "tif": cls.TIFF}
+        return aliases.get(value.lower()) or _by_value(value) if isinstance(value, str) else None
+
+    @property
+    def media_type(self) -> str:
+        return f"image/{'jpeg' if self is SheetFormat.JPG else self.value}"
+
+
+def _by_value(value: str) -> SheetFormat | None:
+    lowered = value.lower()
+    return next((member for member in SheetFormat if member.value == lowered), None)
+
+
+class ResizeMode(StrEnum):
+    FIT = "fit"
+    """The whole picture, centred, nothing cut."""
+    FILL = "fill"
+    """The whole cell, what sticks out is cut."""
+    STRETCH = "stretch"
+    """The whole picture in the whole cell, its proportions lost."""
+
+
+class LabelPosition(StrEnum):
+    BAND = "band"
+    OVERLAY = "overlay"
+    NONE = "none"
+
+
+class Overflow(StrEnum):
+    """What becomes of images past the last cell of a fixed grid."""
+
+    PAGES = "pages"
+    GROW = "grow"
+    ERROR = "error"
+
+
+class Priority(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Preprocessing(StrictModel):
+    """Done to every picture before it is placed, in the order of the fields."""
+
+    crop: tuple[int, int, int, int] | None = None
+    """left, top, right, bottom in pixels of the upright picture."""
+    resize: Size | None = None
+    """width, height; `spec.resize_mode` says how."""
+    blur: Strength | None = None
+    """Gaussian radius in pixels."""
+    sharpen: Strength | None = None
+    """Blend towards the sharpened picture: 0 none, 1 full, above 1 beyond."""
+    emboss: Strength | None = None
+    edge_enhance: Strength | None = None
+    brightness: Strength | None = None
+    """1 leaves the picture as it is."""
+    contrast: Strength | None = None
+    saturation: Strength | None = None
+
+
+class JobSpec(StrictModel):
+    """How the sheet is to look and where its labels come from. Every field is optional."""
+
+    rows: Annotated[int, Field(ge=1, le=500)] | None = None
+    cols: Annotated[int, Field(ge=1, le=500)] | None = None
+    cell_size: tuple[CellSide, CellSide] = (256, 256)
+    """width, height in pixels of a picture's place; a caption band comes below it."""
+    margin: int = Field(default=10, ge=0, le=500)
+    """Pixels between cells and around the sheet."""
+    font_size: int = Field(default=16, ge=6, le=200)
+    background: OpaqueColor = "#ffffff"
+    format: SheetFormat = SheetFormat.PNG
+    quality: int = Field(default=90, ge=1, le=100)
+    """For jpg and webp."""
+    labels: tuple[ShortText, ...] = Field(default=(), max_length=20)
+    """Columns of the CSV, or keys of an image's metadata, to draw."""
+    use_clip: bool = False
+    clip_model: ShortText | None = None
+    """One of the deployment's models; None means its default."""
+    min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Below it CLIP abstains; None means the model's own bar."""
+    resize_mode: ResizeMode = ResizeMode.FIT
+    preprocessing: Preprocessing = Preprocessing()
+    template: ShortText | None = None
+    """A layout preset; fields given beside it win over it."""
+    label_position: LabelPosition = LabelPosition.BAND
+    title: Annotated[str, StringConstraints(max_length=500)] | None = None
+    overflow: Overflow = Overflow.PAGES
+    ttl_seconds: Annotated[int, Field(ge=60, le=90 * 24 * 3600)] | None = None
+    priority: Priority = Priority.NORMAL
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    """The caller's own; returned as it came."""
+
+
+class ImageReference(StrictModel):
+    """One image of a JSON submission: exactly one of `upload_id` and `data`."""
+
+    upload_id: str | None = None
+    data: str | None = None
+    """A data URI, `data:image/png;base64,...`."""
+    name: ShortText | None = None
+    label: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class JobRequest(StrictModel):
+    """The JSON body of `POST /v1/jobs`."""
+
+    spec: JobSpec = JobSpec()
+    images: tuple[ImageReference, ...] = ()
+    csv: str | None = None
+
+
+# --- What the store keeps -----------------------------------------------------------------------
+
+
+class SourceImage(StrictModel):
+    """An accepted image: where its bytes lie and all that is known of it without decoding."""
+
+    name: str
+    """As the caller named it, without folders."""
+    key: str
+    """In object storage."""
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    label: str | None = None
+    """Given in the request."""
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    """Given in the request."""
+    csv_row: dict[str, str] | None = None
+    """Column to value of the CSV row that names this image; None without one."""
+
+
+class ScoredTerm(StrictModel):
+    term: str
+    score: float
+
+
+class ImageCaption(StrictModel):
+    """What captioning has to say of one image; `text` is None where it abstained or failed."""
+
+    text: str | None = None
+    confidence: float | None = None
+    model: str | None = None
+    facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
+    """Top terms of each facet, best first."""
+    reason: str | None = None
+    """Why there is no text, or why another model than the asked one was used."""
+    fallback: bool = False
+    """True where another model than the asked one, or none, had to do."""
+
+
+# --- What a caller gets -------------------------------------------------------------------------
+
+
+class LabelSource(StrEnum):
+    CSV = "csv"
+    REQUEST = "request"
+    EMBEDDED = "embedded"
+    CLIP = "clip"
+    FILENAME = "filename"
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELING)
+
+
+class Stage(StrEnum):
+    WAITING = "waiting"
+    CAPTIONING = "captioning"
+    COMPOSING = "composing"
+    DONE = "done"
+
+
+class Progress(StrictModel):
+    stage: Stage
+    done: int
+    """Images finished in this stage."""
+    total: int
+
+
+class JobWarning(StrictModel):
+    code: str
+    detail: str
+    image: int | None = None
+    """Index of the image it is about; None for the whole job."""
+
+
+class Problem(StrictModel):
+    """RFC 9457 problem details; `job.error` has the same shape."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    code: str
+    errors: tuple[dict[str, str], ...] = ()
+    request_id: str | None = None
+
+
+class Box(StrictModel):
+    """Pixels from the page's upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class LabeledImage(StrictModel):
+    """One image of a job as its status shows it."""
+
+    index: int
+    name: str
+    label: str
+    label_source: LabelSource
+    confidence: float | None = None
+
+
+class ManifestImage(LabeledImage):
+    """The same with its place on the sheet and how its label came about."""
+
+    page: int
+    """From 1."""
+    row: int
+    col: int
+    cell: Box
+    """Picture's place and caption band together."""
+    picture: Box | None
+    """The very pixels of the picture; None where a placeholder stands."""
+    reasons: tuple[str, ...] = ()
+    """Why the sources before the winning one did not give the label."""
+    facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
+    model: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What the request and the CSV say of the image."""
+
+
+class ManifestPage(StrictModel):
+    page: int
+    width: int
+    height: int
+
+
+class Manifest(StrictModel):
+    """`GET /v1/jobs/{id}/manifest`."""
+
+    version: Literal[1] = 1
+    rows: int
+    cols: int
+    pages: tuple[ManifestPage, ...]
+    images: tuple[ManifestImage, ...]
+    warnings: tuple[JobWarning, ...] = ()
+
+
+class StoredPage(StrictModel):
+    """A finished page in object storage."""
+
+    key: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+class StoredResult(StrictModel):
+    """What a compose worker commits."""
+
+    media_type: str
+    extension: str
+    pages: tuple[StoredPage, ...]
+    manifest_key: str
+
+
+class JobResult(StrictModel):
+    """The finished sheet; further pages are at `?page=2` and on."""
+
+    url: str
+    url_expires_at: datetime | None = None
+    width: int
+    height: int
+    pages: int
+    bytes: int
+    sha256: str
+    media_type: str
+
+
+class JobMetrics(StrictModel):
+    queue_ms: int | None = None
+    caption_ms: int | None = None
+    compose_ms: int | None = None
+
+
+class JobUrls(StrictModel):
+    self: str
+    cancel: str
+    result: str
+    manifest: str
+
+
+class Job(StrictModel):
+    """`GET /v1/jobs/{id}`."""
+
+    id: str
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    queue_position: int | None = None
+    """1 is next; None once a worker has begun."""
+    progress: Progress
+    attempts: int
+    """Attempts of the unit of work that needed most."""
+    spec: JobSpec
+    result: JobResult | None = None
+    images: tuple[LabeledImage, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
+    error: Problem | None = None
+    metrics: JobMetrics = JobMetrics()
+    urls: JobUrls
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Upload(StrictModel):
+    """`POST /v1/uploads`."""
+
+    upload_id: str
+    name: str
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    expires_at: datetime

@@ -1,0 +1,100 @@
+"""Every setting of every process, read once from the environment (`GRIDSCRIBE_*`)."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Defaults suit one machine; see docs/settings.md for each one's meaning in production."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDSCRIBE_", extra="ignore")
+
+    # Where the parts find each other.
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        validation_alias=AliasChoices("GRIDSCRIBE_REDIS_URL", "REDIS_URL"),
+    )
+    broker_url: str | None = None
+    """Any broker Celery knows; None means the same Redis as the store."""
+    data_dir: Path = Path("gridscribe-data")
+    storage_url: str | None = None
+    """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
+    log_level: str = "INFO"
+
+    # Captioning.
+    clip_models: Annotated[tuple[str, ...], NoDecode] = ("starter",)
+    """Models this deployment offers, comma separated; the first one is the default."""
+    fallback_to_starter: bool = True
+    """Serve `starter` while the configured model cannot be loaded; False means filenames."""
+    clip_threads: int | None = Field(default=None, ge=1)
+    """CPU threads of the model; None lets torch choose."""
+    max_batch: int = Field(default=32, ge=1)
+    batch_wait_ms: float = Field(default=4.0, ge=0)
+    batch_timeout_seconds: float = Field(default=60.0, gt=0)
+    model_retry_seconds: float = Field(default=60.0, gt=0)
+
+    # The queue. Leases and beats are argued in docs/architecture.md.
+    chunk_size: int = Field(default=16, ge=1)
+    job_window: int = Field(default=8, ge=1)
+    """Chunks of one job that may be out at once, so that a huge job starves nobody."""
+    lease_seconds: float = Field(default=15.0, gt=0)
+    beat_seconds: float = Field(default=5.0, gt=0)
+    max_attempts: int = Field(default=3, ge=1)
+
+    # Limits of what one caller may ask.
+    max_request_bytes: int = 512 * MEBIBYTE
+    max_file_bytes: int = 64 * MEBIBYTE
+    max_spec_bytes: int = 1 * MEBIBYTE
+    max_csv_bytes: int = 8 * MEBIBYTE
+    max_images: int = 1000
+    max_image_pixels: int = 100_000_000
+    max_sheet_pixels: int = 120_000_000
+    """Pixels of one page of a sheet: the most that a compose worker holds in memory."""
+    max_archive_ratio: int = 100
+    """Unpacked bytes over packed bytes, past which a zip is taken for a bomb."""
+    max_queued_jobs: int = 10_000
+    max_queued_jobs_per_tenant: int = 1_000
+    store_timeout_seconds: float = 2.0
+
+    # Retention.
+    job_ttl_seconds: int = 7 * 24 * 3600
+    upload_ttl_seconds: int = 24 * 3600
+    idempotency_ttl_seconds: int = 24 * 3600
+
+    @field_validator("clip_models", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def celery_broker_url(self) -> str:
+        """The broker in Celery's spelling, which names a Unix socket differently from redis-py."""
+        if self.broker_url:
+            return self.broker_url
+        if self.redis_url.startswith("unix://"):
+            return "redis+socket://" + self.redis_url.removeprefix("unix://")
+        return self.redis_url
+
+    @property
+    def effective_storage_url(self) -> str:
+        """`storage_url`, or the folder below `data_dir` that stands in for it."""
+        return self.storage_url or (self.data_dir / "storage").resolve().as_uri()
+
+    @property
+    def cache_dir(self) -> Path:
+        """Text features and other things that can be computed again."""
+        return self.data_dir / "cache"
+
+
+@cache
+def get_settings() -> Settings:
+    """The process's settings; read on first use, never at import."""
+    return Settings()
