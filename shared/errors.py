@@ -1,4 +1,4 @@
-"""Domain errors: a code, what was wrong, and where. They know no HTTP; the API maps codes to statuses."""
+"""Domain errors: a code, what was wrong, and where. The API maps codes to HTTP statuses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

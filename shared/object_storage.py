@@ -16,7 +16,7 @@ PUT_CHUNK = 1024 * 1024
 
 
 class ObjectStorage:
-    """Objects appear whole or not at all; keys are `/`-separated and chosen by us, never by a caller.
+    """Objects appear whole or not at all; keys are `/`-separated and never a caller's words.
 
     Raises `FileNotFoundError` for an unknown key, and `OSError` or an `obstore` error when the
     storage cannot be reached or is full.
@@ -75,6 +75,14 @@ class ObjectStorage:
         for batch in self._store.list(prefix):
             for meta in batch:
                 yield meta["path"]
+
+    def list_folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below the folder `prefix`."""
+        found = self._store.list_with_delimiter(f"{prefix}/")["common_prefixes"]
+        return [folder.rstrip("/").rpartition("/")[2] for folder in found]
+
+    async def copy(self, source: str, target: str) -> None:
+        await self._store.copy_async(source, target)
 
     def delete(self, key: str) -> None:
         """Remove one object; an absent one is no error."""

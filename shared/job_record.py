@@ -1,0 +1,152 @@
+"""What the store keeps of a job: a Redis hash, read back as a typed record.
+
+The hash is written by the Lua scripts in `shared/lua` alone; docs/architecture.md draws its life.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter
+
+from shared.errors import ErrorCode
+from shared.schemas import (
+    JobSpec,
+    JobStatus,
+    JobWarning,
+    LabeledImage,
+    SourceImage,
+    Stage,
+    StoredResult,
+)
+
+RECORD_VERSION = 1
+
+_warnings = TypeAdapter(tuple[JobWarning, ...])
+_labeled = TypeAdapter(tuple[LabeledImage, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Everything CREATE stores: all files are in object storage already."""
+
+    id: str
+    tenant: str
+    spec: JobSpec
+    images: tuple[SourceImage, ...]
+    to_caption: tuple[int, ...]
+    """Indices of the images that neither CSV nor request labels; empty without CLIP."""
+    has_csv: bool = False
+    """A CSV came with the job, whether or not it has rows for these images."""
+    warnings: tuple[JobWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A caller's `Idempotency-Key` and the fingerprint of the payload that came with it."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure:
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as stored; the API makes the public `Job` of it."""
+
+    id: str
+    tenant: str
+    status: JobStatus
+    stage: Stage
+    spec: JobSpec
+    created_at: datetime
+    started_at: datetime | None
+    captioned_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    image_count: int
+    captions_total: int
+    captions_done: int
+    composed: int
+    """Pictures placed so far by the compose worker."""
+    attempts: int
+    queue_position: int | None
+    warnings: tuple[JobWarning, ...]
+    labeled: tuple[LabeledImage, ...]
+    result: StoredResult | None
+    failure: JobFailure | None
+
+
+RECORD_FIELDS = (
+    "id",
+    "tenant",
+    "status",
+    "stage",
+    "spec",
+    "created_at",
+    "started_at",
+    "captioned_at",
+    "finished_at",
+    "expires_at",
+    "image_count",
+    "captions_total",
+    "captions_done",
+    "composed",
+    "attempts",
+    "warnings",
+    "labeled",
+    "result",
+    "error_code",
+    "error_detail",
+)
+
+
+def parse_record(fields: Mapping[str, str | None], queue_position: int | None) -> JobRecord:
+    """Read a job's hash; times in it are milliseconds of Redis's clock since 1970."""
+
+    def text(name: str) -> str:
+        value = fields.get(name)
+        if value is None:
+            raise ValueError(f"job record without {name!r}")
+        return value
+
+    def moment(name: str) -> datetime | None:
+        value = fields.get(name)
+        return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
+
+    def number(name: str) -> int:
+        return int(fields.get(name) or 0)
+
+    created_at = moment("created_at")
+    if created_at is None:
+        raise ValueError("job record without 'created_at'")
+    result, error_code = fields.get("result"), fields.get("error_code")
+    return JobRecord(
+        id=text("id"),
+        tenant=text("tenant"),
+        status=JobStatus(text("status")),
+        stage=Stage(text("stage")),
+        spec=JobSpec.model_validate_json(text("spec")),
+        created_at=created_at,
+        started_at=moment("started_at"),
+        captioned_at=moment("captioned_at"),
+        finished_at=moment("finished_at"),
+        expires_at=moment("expires_at"),
+        image_count=number("image_count"),
+        captions_total=number("captions_total"),
+        captions_done=number("captions_done"),
+        composed=number("composed"),
+        attempts=number("attempts"),
+        queue_position=queue_position,
+        warnings=_warnings.validate_json(fields.get("warnings") or "[]"),
+        labeled=_labeled.validate_json(fields.get("labeled") or "[]"),
+        result=StoredResult.model_validate_json(result) if result else None,
+        failure=JobFailure(ErrorCode(error_code), fields.get("error_detail") or "")
+        if error_code
+        else None,
+    )

@@ -1,0 +1,16 @@
+"""Names of everything in Redis, and the scripts that change it.
+
+`{gridscribe}` is a hash tag: on a cluster all keys share one slot, as scripts need.
+"""
+
+from functools import cache
+from importlib import resources
+
+PREFIX = "{gridscribe}:"
+
+
+@cache
+def script_source(name: str) -> str:
+    """The script `name` with the functions that all scripts share before it."""
+    folder = resources.files("shared") / "lua"
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("common", name))

@@ -1,0 +1,162 @@
+-- Shared by every script. One clock: Redis's own, in milliseconds. The life of a job and of a unit
+-- of work is drawn in docs/architecture.md.
+--
+-- job:ID            hash, the record       job:ID:images    hash, index -> SourceImage
+-- job:ID:units      hash, unit -> state    job:ID:pending   zset, units nobody works on
+-- job:ID:captions   hash, position -> ImageCaption
+-- leases:KIND       zset, "ID|unit" -> when its lease ends
+-- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
+-- queued, active, active:TENANT, jobs:TENANT, expiry, expired   zsets of job ids by time
+local P = KEYS[1]
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local NOW = now_ms()
+
+local function job_key(id, part)
+  return P .. 'job:' .. id .. (part and (':' .. part) or '')
+end
+
+local function field(id, name)
+  return redis.call('HGET', job_key(id), name)
+end
+
+local function number_field(id, name)
+  return tonumber(field(id, name) or 0)
+end
+
+local function kind_of(unit)
+  return string.match(unit, '^%a+')
+end
+
+-- Wakes one waiting dispatcher; one token is enough for all that is due.
+local function wake_dispatcher()
+  if redis.call('LLEN', P .. 'wake') == 0 then redis.call('LPUSH', P .. 'wake', 1) end
+end
+
+-- Priority orders the jobs of one tenant; tenants take turns whatever the priority of their jobs.
+local function join_ring(id, kind)
+  local tenant = field(id, 'tenant')
+  local turn = redis.call('INCR', P .. 'turn')
+  local rank = number_field(id, 'priority_rank')
+  redis.call('ZADD', P .. 'ring:' .. kind .. ':' .. tenant, 'NX', rank * 1e14 + turn, id)
+  redis.call('ZADD', P .. 'ring:' .. kind, 'NX', turn, tenant)
+  wake_dispatcher()
+end
+
+local function read_unit(id, unit)
+  local state = redis.call('HGET', job_key(id, 'units'), unit)
+  return state and cjson.decode(state)
+end
+
+local function write_unit(id, unit, state)
+  redis.call('HSET', job_key(id, 'units'), unit, cjson.encode(state))
+end
+
+local function make_due(id, unit, state)
+  write_unit(id, unit, state)
+  redis.call('ZADD', job_key(id, 'pending'), tonumber(string.match(unit, ':(%d+)') or 0), unit)
+  join_ring(id, kind_of(unit))
+end
+
+local function end_lease(id, unit)
+  if redis.call('ZREM', P .. 'leases:' .. kind_of(unit), id .. '|' .. unit) == 1 then
+    redis.call('HINCRBY', job_key(id), 'inflight', -1)
+    if redis.call('EXISTS', job_key(id, 'pending')) == 1 then join_ring(id, kind_of(unit)) end
+    wake_dispatcher()
+  end
+end
+
+local function drop_unit(id, unit)
+  end_lease(id, unit)
+  redis.call('ZREM', job_key(id, 'pending'), unit)
+  redis.call('HDEL', job_key(id, 'units'), unit)
+end
+
+-- The only place where a job's status becomes terminal.
+local function finish(id, status, ...)
+  local tenant = field(id, 'tenant')
+  for _, unit in ipairs(redis.call('HKEYS', job_key(id, 'units'))) do drop_unit(id, unit) end
+  for _, kind in ipairs({'caption', 'compose'}) do
+    redis.call('ZREM', P .. 'ring:' .. kind .. ':' .. tenant, id)
+  end
+  local expires_at = NOW + number_field(id, 'ttl_ms')
+  redis.call('HSET', job_key(id), 'status', status, 'stage', 'done', 'finished_at', NOW,
+    'expires_at', expires_at, ...)
+  redis.call('DEL', job_key(id, 'captions'))
+  redis.call('ZREM', P .. 'queued', id)
+  redis.call('ZREM', P .. 'active', id)
+  redis.call('ZREM', P .. 'active:' .. tenant, id)
+  redis.call('ZADD', P .. 'expiry', expires_at, id)
+end
+
+local function is_terminal(status)
+  return status ~= 'queued' and status ~= 'running' and status ~= 'canceling'
+end
+
+-- A canceled job ends once nobody works on it any more.
+local function finish_if_canceled(id)
+  if field(id, 'status') ~= 'canceling' then return false end
+  if number_field(id, 'inflight') <= 0 then finish(id, 'canceled') end
+  return true
+end
+
+local function compose_when_captioned(id)
+  if redis.call('EXISTS', job_key(id, 'units')) == 1 then return end
+  redis.call('HSET', job_key(id), 'stage', 'composing', 'captioned_at', NOW)
+  make_due(id, 'compose', {attempt = 0, failures = 0})
+end
+
+local function put_caption(id, position, caption)
+  redis.call('HSET', job_key(id, 'captions'), position, caption)
+  redis.call('HINCRBY', job_key(id), 'captions_done', 1)
+end
+
+-- A unit that failed too often: a chunk is halved until the one bad image stands alone and goes
+-- without a caption; a sheet that cannot be composed fails its job.
+local function give_up(id, unit, state, detail, max_attempts)
+  drop_unit(id, unit)
+  local lo, hi = string.match(unit, '^caption:(%d+):(%d+)$')
+  if not lo then
+    finish(id, 'failed', 'error_code', 'compose_failed', 'error_detail', detail)
+    return
+  end
+  lo, hi = tonumber(lo), tonumber(hi)
+  if hi - lo > 1 then
+    local half = math.floor((lo + hi) / 2)
+    for _, range in ipairs({{lo, half}, {half, hi}}) do
+      local part = string.format('caption:%d:%d', range[1], range[2])
+      make_due(id, part, {attempt = state.attempt, failures = max_attempts - 1})
+    end
+  else
+    put_caption(id, lo, cjson.encode({reason = 'captioning failed: ' .. detail, fallback = true}))
+    compose_when_captioned(id)
+  end
+end
+
+-- Takes a unit back from whoever had it. `failed` says whether somebody had begun it: a message
+-- that nobody took is no failure.
+local function take_back(id, unit, state, failed, detail, max_attempts)
+  if field(id, 'status') == 'canceling' then
+    drop_unit(id, unit)
+    finish_if_canceled(id)
+    return
+  end
+  if failed then state.failures = state.failures + 1 end
+  if state.failures >= max_attempts then
+    give_up(id, unit, state, detail, max_attempts)
+  else
+    make_due(id, unit, {attempt = state.attempt, failures = state.failures})
+    end_lease(id, unit)
+  end
+end
+
+-- The state of a unit, if `attempt` by `owner` is the one that holds it.
+local function held_unit(id, unit, attempt, owner)
+  local state = read_unit(id, unit)
+  if state and state.attempt == tonumber(attempt) and state.owner == owner then return state end
+  return nil
+end

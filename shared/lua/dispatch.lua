@@ -1,0 +1,39 @@
+-- Grants leases for up to `room` units of one kind: tenants take turns, and so do a tenant's jobs.
+-- Safe in any number of dispatchers at once. Returns {job, unit, attempt} for each grant.
+local kind, room, window, lease_ms, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local leases = P .. 'leases:' .. kind
+
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', NOW, 'LIMIT', 0, 200)) do
+  local id, unit = string.match(member, '^(.-)|(.+)$')
+  local state = read_unit(id, unit)
+  if state then
+    take_back(id, unit, state, state.owner ~= nil, 'the worker stopped answering', max_attempts)
+  else
+    redis.call('ZREM', leases, member)
+  end
+end
+
+local grants = {}
+while #grants < room do
+  local tenant = redis.call('ZPOPMIN', P .. 'ring:' .. kind)[1]
+  if not tenant then break end
+  local jobs = P .. 'ring:' .. kind .. ':' .. tenant
+  local id = redis.call('ZPOPMIN', jobs)[1]
+  -- A job at its window leaves the ring; the end of a lease brings it back.
+  if id and number_field(id, 'inflight') < window then
+    local unit = redis.call('ZPOPMIN', job_key(id, 'pending'))[1]
+    if unit then
+      local state = read_unit(id, unit)
+      local attempt = state.attempt + 1
+      write_unit(id, unit, {attempt = attempt, failures = state.failures})
+      redis.call('ZADD', leases, NOW + lease_ms, id .. '|' .. unit)
+      redis.call('HINCRBY', job_key(id), 'inflight', 1)
+      grants[#grants + 1] = {id, unit, attempt}
+      if redis.call('EXISTS', job_key(id, 'pending')) == 1 then join_ring(id, kind) end
+    end
+  end
+  if redis.call('EXISTS', jobs) == 1 then
+    redis.call('ZADD', P .. 'ring:' .. kind, 'NX', redis.call('INCR', P .. 'turn'), tenant)
+  end
+end
+return grants

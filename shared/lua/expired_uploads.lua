@@ -1,0 +1,1 @@
+return redis.call('ZRANGEBYSCORE', P .. 'uploads', '-inf', NOW, 'LIMIT', 0, tonumber(ARGV[1]))

@@ -1,0 +1,22 @@
+-- Begins an attempt: refused unless it is the attempt that was granted and nobody has begun it.
+-- Returns {spec} and, for a caption unit, its images in order.
+local id, unit, attempt, owner, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local state = read_unit(id, unit)
+if not state or state.attempt ~= tonumber(attempt) or state.owner then return nil end
+state.owner = owner
+write_unit(id, unit, state)
+redis.call('ZADD', P .. 'leases:' .. kind_of(unit), NOW + lease_ms, id .. '|' .. unit)
+redis.call('HSET', job_key(id), 'status', 'running',
+  'stage', unit == 'compose' and 'composing' or 'captioning',
+  'attempts', math.max(number_field(id, 'attempts'), state.attempt))
+redis.call('HSETNX', job_key(id), 'started_at', NOW)
+redis.call('ZREM', P .. 'queued', id)
+local reply = {field(id, 'spec')}
+local lo, hi = string.match(unit, '^caption:(%d+):(%d+)$')
+if lo then
+  local indices = cjson.decode(field(id, 'to_caption'))
+  for position = lo + 1, hi do
+    reply[#reply + 1] = redis.call('HGET', job_key(id, 'images'), indices[position])
+  end
+end
+return reply

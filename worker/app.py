@@ -1,0 +1,86 @@
+"""The Celery worker: `celery -A worker.app worker -Q caption -P threads`, or `-Q compose`.
+
+One code base for both kinds; the queue a process consumes says which it is.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from celery import signals
+from redis.exceptions import RedisError
+
+from shared.job_lifecycle import JobLifecycle
+from shared.logging import configure_logging
+from shared.queue import make_celery
+from shared.settings import get_settings
+from shared.work_units import WorkerKind, WorkerStamp
+from worker.backend import connect_lifecycle
+from worker.tasks import register_tasks
+
+logger = logging.getLogger(__name__)
+
+# `celery -A` takes an application from a module, so this one must be made on import.
+app = make_celery(get_settings())
+register_tasks(app)
+
+
+def _kind_of(worker: Any) -> WorkerKind:
+    queues = set(worker.app.amqp.queues.consume_from)
+    for kind in (WorkerKind.CAPTION, WorkerKind.COMPOSE):
+        if kind.value in queues:
+            return kind
+    raise SystemExit("start the worker with -Q caption or -Q compose")
+
+
+@signals.setup_logging.connect
+def _on_setup_logging(**_: object) -> None:
+    configure_logging("worker", get_settings().log_level)
+
+
+@signals.worker_init.connect
+def _on_worker_init(sender: Any, **_: object) -> None:
+    """Load the model before the first message is taken: consumption waits for this handler."""
+    kind = _kind_of(sender)
+    configure_logging(kind, get_settings().log_level)
+    if kind is WorkerKind.CAPTION:
+        from worker.caption_process import get_captioning  # torch: captioning workers alone
+
+        get_captioning().load()
+
+
+@signals.worker_ready.connect
+def _on_worker_ready(sender: Any, **_: object) -> None:
+    """Say so in the store, now and at every beat."""
+    worker = sender.controller if hasattr(sender, "controller") else sender
+    kind = _kind_of(worker)
+    lifecycle = connect_lifecycle(get_settings())
+    threading.Thread(
+        target=_stamp_forever,
+        args=(lifecycle, kind, worker.concurrency),
+        name="progress-stamp",
+        daemon=True,
+    ).start()
+    logger.info("%s worker ready, %d units at once", kind, worker.concurrency)
+
+
+def _stamp_forever(lifecycle: JobLifecycle, kind: WorkerKind, capacity: int) -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            lifecycle.stamp(make_stamp(lifecycle.owner, kind, capacity))
+        except RedisError as error:
+            logger.warning("cannot reach the store: %s", error)
+        pause.wait(get_settings().beat_seconds)
+
+
+def make_stamp(owner: str, kind: WorkerKind, capacity: int) -> WorkerStamp:
+    """What the store learns of this process; a captioning worker also tells of its model."""
+    if kind is not WorkerKind.CAPTION:
+        return WorkerStamp(owner=owner, kind=kind, capacity=capacity)
+    from worker.caption_process import get_captioning  # torch: captioning workers alone
+
+    status = get_captioning().status()
+    return WorkerStamp(
+        owner=owner, kind=kind, capacity=capacity, model=status.model, notice=status.notice
+    )

@@ -1,0 +1,25 @@
+"""The captioning worker's one model, shared by all its threads."""
+
+from functools import cache
+
+from shared.settings import Settings, get_settings
+from worker.captioning.captioner import Captioning, CaptioningConfig
+
+
+@cache
+def get_captioning() -> Captioning:
+    """The process's model; `load()` it before the first unit."""
+    return Captioning(captioning_config(get_settings()))
+
+
+def captioning_config(settings: Settings) -> CaptioningConfig:
+    return CaptioningConfig(
+        models=settings.clip_models,
+        fallback_to_starter=settings.fallback_to_starter,
+        cache_dir=settings.cache_dir,
+        threads=settings.clip_threads,
+        max_batch=settings.max_batch,
+        batch_wait_ms=settings.batch_wait_ms,
+        batch_timeout_seconds=settings.batch_timeout_seconds,
+        model_retry_seconds=settings.model_retry_seconds,
+    )

@@ -1,0 +1,67 @@
+"""One chunk of images: decode here, let the shared model caption them, commit."""
+
+import logging
+from concurrent.futures import Future
+
+from shared.errors import UnreadableImageError
+from shared.job_lifecycle import CaptionWork, Commit
+from shared.schemas import ImageCaption
+from shared.work_units import Ticket
+from worker.backend import Backend
+from worker.captioning.captioner import Captioning, CaptionRequest
+from worker.lease import Lease
+from worker.pipeline.pictures import open_picture
+
+logger = logging.getLogger(__name__)
+
+
+def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> None:
+    """Do one attempt at a caption unit; a stale ticket is dropped."""
+    lifecycle = backend.lifecycle
+    work = lifecycle.start_captions(ticket)
+    if work is None:
+        logger.info("dropped a stale message: %s", ticket)
+        return
+    try:
+        with backend.leases.keep(ticket) as lease:
+            captions = _caption(backend, captioning, work, lease)
+        if captions is None:
+            lifecycle.yield_unit(ticket)
+        elif lifecycle.commit_captions(ticket, captions) is not Commit.COMMITTED:
+            logger.warning("late commit refused: %s", ticket)
+    except Exception as error:
+        logger.exception("captioning failed: %s", ticket)
+        lifecycle.fail_attempt(ticket, f"{type(error).__name__}: {error}")
+
+
+def _caption(
+    backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
+) -> list[ImageCaption] | None:
+    """One caption an image, or None when the lease ended first."""
+    request = CaptionRequest(model=work.spec.clip_model, min_confidence=work.spec.min_confidence)
+    side = captioning.input_size
+    futures: list[Future[ImageCaption]] = []
+    for image in work.images:
+        if lease.ended():
+            break
+        with backend.storage.open(image.key) as file:
+            try:
+                picture = open_picture(file, (side, side))
+            except UnreadableImageError as error:
+                futures.append(_unreadable(error))
+                continue
+        futures.append(captioning.submit(picture, request))
+    captions: list[ImageCaption] = []
+    for future in futures:
+        if lease.ended():
+            for waiting in futures:
+                waiting.cancel()
+            return None
+        captions.append(future.result())
+    return None if lease.ended() else captions
+
+
+def _unreadable(error: UnreadableImageError) -> Future[ImageCaption]:
+    future: Future[ImageCaption] = Future()
+    future.set_result(ImageCaption(reason=f"the picture cannot be read: {error}"))
+    return future
