@@ -7,6 +7,7 @@ from typing import cast
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_record import (
@@ -39,7 +40,8 @@ def connect(settings: Settings) -> Redis:
         decode_responses=True,
         socket_timeout=settings.store_timeout_seconds,
         socket_connect_timeout=settings.store_timeout_seconds,
-        retry=Retry(NoBackoff(), 1),
+        # A connection that was idle may be stale; a time-out is not waited out twice.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 

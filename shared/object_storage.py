@@ -81,9 +81,6 @@ class ObjectStorage:
         found = self._store.list_with_delimiter(f"{prefix}/")["common_prefixes"]
         return [folder.rstrip("/").rpartition("/")[2] for folder in found]
 
-    async def copy(self, source: str, target: str) -> None:
-        await self._store.copy_async(source, target)
-
     def delete(self, key: str) -> None:
         """Remove one object; an absent one is no error."""
         try:

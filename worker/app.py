@@ -82,5 +82,5 @@ def make_stamp(owner: str, kind: WorkerKind, capacity: int) -> WorkerStamp:
 
     status = get_captioning().status()
     return WorkerStamp(
-        owner=owner, kind=kind, capacity=capacity, model=status.model, notice=status.notice
+        owner=owner, kind=kind, capacity=capacity, model=status.in_use, notice=status.reason
     )

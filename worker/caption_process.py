@@ -3,7 +3,7 @@
 from functools import cache
 
 from shared.settings import Settings, get_settings
-from worker.captioning.captioner import Captioning, CaptioningConfig
+from worker.captioning.captioning import Captioning, CaptioningConfig
 
 
 @cache

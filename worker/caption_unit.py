@@ -8,7 +8,7 @@ from shared.job_lifecycle import CaptionWork, Commit
 from shared.schemas import ImageCaption
 from shared.work_units import Ticket
 from worker.backend import Backend
-from worker.captioning.captioner import Captioning, CaptionRequest
+from worker.captioning.captioning import Captioning, CaptionRequest
 from worker.lease import Lease
 from worker.pipeline.pictures import open_picture
 

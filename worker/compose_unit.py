@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from shared.errors import GridscribeError
@@ -84,7 +85,7 @@ def label_entries(
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
                 metadata={**image.metadata, **(image.csv_row or {})},
-                open=lambda key=image.key: backend.storage.open(key),
+                open=partial(backend.storage.open, image.key),
             )
         )
     return entries, tuple(warnings)

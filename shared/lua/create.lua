@@ -2,6 +2,9 @@ local id, tenant, fields, images, units = ARGV[1], ARGV[2], cjson.decode(ARGV[3]
 local idempotency_key, fingerprint, idempotency_ttl = ARGV[6], ARGV[7], ARGV[8]
 local max_jobs, max_tenant_jobs = tonumber(ARGV[9]), tonumber(ARGV[10])
 
+-- The same request, sent again after its connection broke.
+if redis.call('EXISTS', job_key(id)) == 1 then return {'created', id} end
+
 local remembered = P .. 'idempotency:' .. tenant .. ':' .. idempotency_key
 if idempotency_key ~= '' then
   local earlier = redis.call('HMGET', remembered, 'job', 'fingerprint')

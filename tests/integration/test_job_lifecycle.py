@@ -376,6 +376,15 @@ def test_an_idempotency_key_gives_the_first_job_again(front: FrontEnd) -> None:
     assert front.create(stranger, IdempotencyKey("k", "f")).id == stranger.id
 
 
+def test_a_create_that_is_sent_again_changes_nothing(front: FrontEnd, worker: JobLifecycle) -> None:
+    job = new_job()
+    front.create(job)
+    caption_all(worker)
+    assert front.create(job).id == job.id
+    assert front.get(job).stage is Stage.COMPOSING
+    assert worker.dispatch(CAPTION, 10) == []
+
+
 def test_a_full_queue_refuses_and_stores_nothing(settings: Settings) -> None:
     front = FrontEnd(settings.model_copy(update={"max_queued_jobs_per_tenant": 1}))
     front.create(new_job())

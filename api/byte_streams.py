@@ -1,0 +1,56 @@
+"""Bytes that come bit by bit: bounding them, looking ahead, reading small ones whole."""
+
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+from anyio import to_thread
+
+from shared.errors import GridscribeError
+
+READ_CHUNK = 1024 * 1024
+
+
+async def bounded(
+    chunks: AsyncIterator[bytes], limit: int, error: GridscribeError
+) -> AsyncIterator[bytes]:
+    """The same chunks; raises `error` as soon as more than `limit` bytes have come."""
+    count = 0
+    async for chunk in chunks:
+        count += len(chunk)
+        if count > limit:
+            raise error
+        yield chunk
+
+
+async def read_whole(chunks: AsyncIterator[bytes], limit: int, error: GridscribeError) -> bytes:
+    """All bytes at once, for what is small by its limit."""
+    return b"".join([chunk async for chunk in bounded(chunks, limit, error)])
+
+
+async def look_ahead(chunks: AsyncIterator[bytes], size: int) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first `size` bytes (fewer where the stream is shorter), and the whole stream again."""
+    head = b""
+    while len(head) < size and (chunk := await anext(chunks, None)) is not None:
+        head += chunk
+    return head[:size], _prepend(head, chunks)
+
+
+async def from_bytes(data: bytes) -> AsyncIterator[bytes]:
+    if data:
+        yield data
+
+
+async def from_file(file: BinaryIO) -> AsyncIterator[bytes]:
+    """What `file` holds from its position on, read in a thread; closes it."""
+    try:
+        while chunk := await to_thread.run_sync(file.read, READ_CHUNK):
+            yield bytes(chunk)  # S3 readers give their own buffer type
+    finally:
+        await to_thread.run_sync(file.close)
+
+
+async def _prepend(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if head:
+        yield head
+    async for chunk in chunks:
+        yield chunk

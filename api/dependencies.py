@@ -1,0 +1,82 @@
+"""What routes get handed: services, the caller's tenant, checked headers."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Header, Request
+
+from api.byte_streams import bounded
+from api.job_service import JobService
+from api.readiness import ReadinessService
+from api.upload_service import UploadService
+from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.object_storage import ObjectStorage
+from shared.settings import Settings
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once, when the process starts."""
+
+    settings: Settings
+    storage: ObjectStorage
+    jobs: JobService
+    uploads: UploadService
+    readiness: ReadinessService
+
+
+def get_services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+def get_tenant() -> str:
+    """Without keys there is one tenant."""
+    return "default"
+
+
+def get_base_url(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def get_body(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes, never more than `max_request_bytes`: by its header, then by count."""
+    limit = get_services(request).settings.max_request_bytes
+    error = GridscribeError(
+        ErrorCode.REQUEST_TOO_LARGE,
+        f"the request is larger than {limit:,} bytes; send fewer images at a time, or upload them"
+        " one by one with POST /v1/uploads",
+    )
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise error
+    return bounded(request.stream(), limit, error)
+
+
+def get_idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="A repeat with the same key and payload returns the first job.",
+        ),
+    ] = None,
+) -> str | None:
+    if key is not None and not _PRINTABLE.fullmatch(key):
+        detail = "must be 1 to 255 visible ASCII characters, such as a UUID"
+        raise GridscribeError(
+            ErrorCode.INVALID_REQUEST,
+            f"Idempotency-Key: {detail}",
+            errors=[ErrorLocation("Idempotency-Key", detail)],
+        )
+    return key
+
+
+FromServices = Annotated[Services, Depends(get_services)]
+Tenant = Annotated[str, Depends(get_tenant)]
+BaseUrl = Annotated[str, Depends(get_base_url)]
+Body = Annotated[AsyncIterator[bytes], Depends(get_body)]
+IdempotencyKeyHeader = Annotated[str | None, Depends(get_idempotency_key)]

@@ -1,0 +1,103 @@
+"""From exceptions to problems: ours, the framework's, the store's and the storage's."""
+
+import errno
+import logging
+import os
+import re
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from obstore.exceptions import BaseError as StorageError
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.problems import STATUSES, problem, problem_response
+from api.request_context import request_id
+from api.validation import invalid
+from shared.errors import ErrorCode, GridscribeError
+
+RETRY_AFTER = 2
+"""Seconds after which an outage may be over."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_log = logging.getLogger(__name__)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.exception_handler(GridscribeError)(_on_domain_error)
+    app.exception_handler(RequestValidationError)(_on_invalid_request)
+    app.exception_handler(HTTPException)(_on_http_error)
+    app.exception_handler(ClientDisconnect)(_on_disconnect)
+    for unavailable in (RedisError, StorageError, OSError):
+        app.exception_handler(unavailable)(_on_outage)
+
+
+def _answer(request: Request, error: GridscribeError) -> Response:
+    body = problem(
+        error.code,
+        STATUSES[error.code],
+        error.detail,
+        errors=error.errors,
+        instance=request.scope["path"],
+        request_id=request_id(request),
+    )
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return problem_response(body, headers)
+
+
+async def _on_domain_error(request: Request, error: GridscribeError) -> Response:
+    return _answer(request, error)
+
+
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    """Parameters; a place like `("query", "page")` is called `page`."""
+    details = [detail | {"loc": detail["loc"][1:]} for detail in error.errors()]
+    return _answer(request, invalid(details))
+
+
+async def _on_http_error(request: Request, error: HTTPException) -> Response:
+    """The framework's own: unknown address, wrong method, wrong content type."""
+    phrase, path = HTTPStatus(error.status_code).phrase, request.scope["path"]
+    is_bare = error.detail == phrase
+    body = problem(
+        re.sub(r"\W+", "_", phrase.lower()),
+        error.status_code,
+        f"{phrase}: {request.method} {path}" if is_bare else error.detail,
+        instance=path,
+        request_id=request_id(request),
+    )
+    return problem_response(body, error.headers)
+
+
+async def _on_disconnect(request: Request, _: ClientDisconnect) -> Response:
+    _log.info("request %s: the caller left before its end", request_id(request))
+    return Response(status_code=400)  # nobody is there to read it
+
+
+async def _on_outage(request: Request, error: Exception) -> Response:
+    # A store that is away says all by its message; a traceback for each request would hide it.
+    trace = None if isinstance(error, RedisError) else error
+    identifier = request_id(request)
+    _log.error("request %s: store or storage failed: %s", identifier, error, exc_info=trace)
+    if _is_full(error):
+        full = "the service's storage is full; try again later"
+        return _answer(
+            request, GridscribeError(ErrorCode.STORAGE_FULL, full, retry_after=30 * RETRY_AFTER)
+        )
+    return _answer(
+        request,
+        GridscribeError(
+            ErrorCode.SERVICE_UNAVAILABLE,
+            "the service cannot reach its store or its storage; try again shortly",
+            retry_after=RETRY_AFTER,
+        ),
+    )
+
+
+def _is_full(error: Exception) -> bool:
+    # obstore keeps the operating system's error as text only.
+    return getattr(error, "errno", None) in _FULL or any(
+        os.strerror(number) in str(error) for number in _FULL
+    )

@@ -1,0 +1,55 @@
+"""The OpenAPI description, with the shapes of bodies that the routes read themselves."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from api.layout_preview import PreviewRequest
+from shared.schemas import JobRequest, Manifest, Problem
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def json_body(model: str) -> dict[str, Any]:
+    """For a request body of JSON: the media types of an operation."""
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model)}}}
+
+
+def multipart_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"multipart/form-data": {"schema": schema}}
+
+
+def binary(*media_types: str) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+
+
+def build_openapi(app: FastAPI) -> dict[str, Any]:
+    """Built once, on first use."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        _, added = models_json_schema(
+            [(model, "validation") for model in (JobRequest, PreviewRequest, Problem, Manifest)],
+            ref_template=_REFERENCE,
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for name, schema in added["$defs"].items():
+            schemas.setdefault(name, schema)
+        _drop_framework_errors(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _drop_framework_errors(document: dict[str, Any]) -> None:
+    """FastAPI describes its own answer to bad parameters; ours is a problem with status 400."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            answer = operation["responses"].get("422", {})
+            if "application/json" in answer.get("content", {}):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

@@ -1,0 +1,93 @@
+"""Is everything there that a job needs?"""
+
+from collections.abc import Awaitable
+
+import anyio
+from anyio import to_thread
+from obstore.exceptions import BaseError as StorageError
+from pydantic import BaseModel
+from redis.exceptions import RedisError
+
+from shared.job_store import JobStore
+from shared.object_storage import ObjectStorage
+from shared.settings import Settings
+from shared.work_units import WorkerKind, WorkerStamp
+
+
+class WorkerReadiness(BaseModel):
+    owner: str
+    capacity: int
+    """Units of work it does at once."""
+    model: str | None = None
+    notice: str | None = None
+    """Such as why another model serves than the configured one."""
+
+
+class Readiness(BaseModel):
+    """`GET /readyz`; `missing` is empty when all is well."""
+
+    ready: bool
+    missing: tuple[str, ...]
+    store: bool
+    storage: bool
+    dispatcher: bool
+    caption_workers: tuple[WorkerReadiness, ...]
+    compose_workers: tuple[WorkerReadiness, ...]
+
+
+class ReadinessService:
+    def __init__(self, store: JobStore, storage: ObjectStorage, settings: Settings) -> None:
+        self._store = store
+        self._storage = storage
+        self._timeout = settings.store_timeout_seconds
+
+    async def check(self) -> Readiness:
+        """Answers within the store's time-out, whatever hangs."""
+        workers: dict[WorkerKind, tuple[WorkerStamp, ...]] = {}
+        results: dict[str, bool] = {}
+
+        async def look_for_workers() -> None:
+            workers.update(await self._store.live_workers())
+
+        async def reach_storage() -> None:
+            await to_thread.run_sync(self._storage.ping, abandon_on_cancel=True)
+
+        async def note(name: str, check: Awaitable[None]) -> None:
+            results[name] = await self._succeeds(check)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(note, "store", look_for_workers())
+            group.start_soon(note, "storage", reach_storage())
+
+        present = {
+            "store": results["store"],
+            "storage": results["storage"],
+            "dispatcher": bool(workers.get(WorkerKind.DISPATCHER)),
+            "caption workers": bool(workers.get(WorkerKind.CAPTION)),
+            "compose workers": bool(workers.get(WorkerKind.COMPOSE)),
+        }
+        missing = tuple(name for name, is_there in present.items() if not is_there)
+        return Readiness(
+            ready=not missing,
+            missing=missing,
+            store=present["store"],
+            storage=present["storage"],
+            dispatcher=present["dispatcher"],
+            caption_workers=_shown(workers.get(WorkerKind.CAPTION, ())),
+            compose_workers=_shown(workers.get(WorkerKind.COMPOSE, ())),
+        )
+
+    async def _succeeds(self, check: Awaitable[None]) -> bool:
+        try:
+            with anyio.fail_after(self._timeout):
+                await check
+        except (RedisError, StorageError, OSError):
+            return False
+        return True
+
+
+def _shown(stamps: tuple[WorkerStamp, ...]) -> tuple[WorkerReadiness, ...]:
+    return tuple(
+        WorkerReadiness(owner=s.owner, capacity=s.capacity, model=s.model, notice=s.notice)
+        for s in stamps
+    )

@@ -1,0 +1,57 @@
+"""Every request has an id: in the answer, in problems, in the log. Nothing unexpected leaks."""
+
+import logging
+import re
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem, problem_response
+
+HEADER = "X-Request-Id"
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_log = logging.getLogger(__name__)
+
+
+def request_id(connection: HTTPConnection) -> str:
+    return str(connection.state.request_id)
+
+
+class RequestContext:
+    """ASGI middleware: takes the caller's `X-Request-Id` where it is harmless, else makes one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        identifier = given if _ACCEPTABLE.fullmatch(given) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = identifier
+        has_begun = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                MutableHeaders(scope=message)[HEADER] = identifier
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            if has_begun:
+                raise  # only breaking the connection can tell the caller now
+            _log.exception("request %s failed: %s %s", identifier, scope["method"], scope["path"])
+            unexpected = problem(
+                "internal_error",
+                500,
+                "Something went wrong on our side; name the request id when you report it.",
+                instance=scope["path"],
+                request_id=identifier,
+            )
+            await problem_response(unexpected)(scope, receive, send_with_id)

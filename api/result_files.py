@@ -1,0 +1,76 @@
+"""Answers made of stored files: from the disk in ranges, or by a link into the bucket."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, Self
+
+import anyio
+from anyio import to_thread
+from fastapi import Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+from shared.errors import ErrorCode, GridscribeError
+from shared.object_storage import ObjectStorage
+from shared.schemas import StoredPage, StoredResult
+
+LINK_LIFETIME = timedelta(hours=1)
+_CACHING = "private, max-age=3600, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class SheetFile:
+    key: str
+    filename: str
+    media_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, job_id: str, page: int, result: StoredResult, stored: StoredPage) -> Self:
+        suffix = f"-page-{page}" if len(result.pages) > 1 else ""
+        filename = f"sheet-{job_id}{suffix}.{result.extension}"
+        return cls(stored.key, filename, result.media_type, f'"{stored.sha256}"')
+
+
+async def sheet_response(
+    storage: ObjectStorage,
+    sheet: SheetFile,
+    request_headers: Mapping[str, str],
+    disposition: Literal["inline", "attachment"],
+) -> Response:
+    """Raises `GridscribeError` JOB_EXPIRED where the file is gone."""
+    headers = {"ETag": sheet.etag, "Cache-Control": _CACHING}
+    known = [tag.strip() for tag in request_headers.get("if-none-match", "").split(",")]
+    if sheet.etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    path = storage.local_path(sheet.key)
+    if path is None:
+        link = await to_thread.run_sync(storage.signed_url, sheet.key, LINK_LIFETIME)
+        return RedirectResponse(str(link), 307, {"Cache-Control": "no-store"})
+    try:
+        found = await anyio.Path(path).stat()
+    except FileNotFoundError as error:
+        raise _gone() from error
+    return FileResponse(
+        path,
+        headers={**headers, "X-Content-Type-Options": "nosniff"},
+        media_type=sheet.media_type,
+        filename=sheet.filename,
+        stat_result=found,
+        content_disposition_type=disposition,
+    )
+
+
+async def read_manifest(storage: ObjectStorage, result: StoredResult) -> Response:
+    """Raises `GridscribeError` JOB_EXPIRED where the file is gone."""
+    try:
+        data = await storage.read(result.manifest_key)
+    except FileNotFoundError as error:
+        raise _gone() from error
+    return Response(data, media_type="application/json", headers={"Cache-Control": _CACHING})
+
+
+def _gone() -> GridscribeError:
+    return GridscribeError(
+        ErrorCode.JOB_EXPIRED, "the job's files are gone: it has expired or was deleted"
+    )

@@ -1,0 +1,51 @@
+"""Files sent ahead of a job, one by one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+
+from api.dependencies import Body, FromServices, Tenant
+from api.multipart_stream import MULTIPART, media_type, read_single_part
+from api.openapi import binary, multipart_body
+from api.problems import documented
+from shared.errors import ErrorCode as Code
+from shared.schemas import Upload
+
+router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+_content = multipart_body({"file": {"type": "string", "format": "binary"}}, required=["file"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=documented(
+        Code.INVALID_REQUEST,
+        Code.FILE_TOO_LARGE,
+        Code.REQUEST_TOO_LARGE,
+        Code.NOT_AN_IMAGE,
+        Code.TOO_MANY_PIXELS,
+        Code.SERVICE_UNAVAILABLE,
+        Code.STORAGE_FULL,
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": _content | binary("image/*")}},
+)
+async def upload_image(
+    request: Request,
+    services: FromServices,
+    tenant: Tenant,
+    body: Body,
+    name: Annotated[str | None, Query(description="The file's name where the body is raw")] = None,
+) -> Upload:
+    """Store one image: a multipart part `file`, or the body itself."""
+    content_type = request.headers.get("content-type")
+    match media_type(content_type).partition("/"):
+        case ("multipart", _, "form-data"):
+            part = await read_single_part(body, content_type, "file")
+            return await services.uploads.save(tenant, part.filename, part.chunks)
+        case ("image", _, _) | ("application", _, "octet-stream"):
+            return await services.uploads.save(tenant, name, body)
+        case _:
+            raise HTTPException(
+                415, f"Content-Type must be {MULTIPART}, image/* or application/octet-stream"
+            )

@@ -1,0 +1,124 @@
+"""The two ways to send a job: multipart with files, JSON with references and data URIs."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from anyio import to_thread
+
+from api.byte_streams import from_bytes, from_file, read_whole
+from api.image_intake import ImageIntake
+from api.multipart_stream import Part, read_parts
+from api.submission import Submission, choose_csv
+from api.upload_service import UploadService
+from api.validation import parse_json
+from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.schemas import ImageReference, JobRequest, JobSpec
+from shared.settings import Settings
+
+SubmissionReader = Callable[[ImageIntake], Awaitable[Submission]]
+"""Reads one request's body, its images into the intake."""
+
+
+def multipart_reader(
+    body: AsyncIterator[bytes], content_type: str | None, settings: Settings
+) -> SubmissionReader:
+    """Parts `spec` (JSON), `images` (files, order kept) and `csv` (a file), in any order."""
+
+    async def read(intake: ImageIntake) -> Submission:
+        small: dict[str, bytes] = {}
+        limits = {"spec": settings.max_spec_bytes, "csv": settings.max_csv_bytes}
+        spec, position = JobSpec(), 0
+        # One more than can be accepted, for the error that says which limit it was.
+        async for part in read_parts(body, content_type, max_parts=settings.max_images + 3):
+            if part.name == "images":
+                await intake.add(f"images[{position}]", part.filename, part.chunks)
+                position += 1
+            elif part.name in limits and part.name not in small:
+                small[part.name] = await _read_small(part, limits[part.name])
+                if part.name == "spec":
+                    spec = parse_json(JobSpec, small["spec"], root="spec")
+            else:
+                raise _unexpected(part, known=part.name in limits)
+        images = intake.images()
+        csv, warnings = choose_csv(small.get("csv"), intake.csv_files)
+        return Submission(intake.job_id, spec, images, csv, (*intake.warnings, *warnings))
+
+    return read
+
+
+def json_reader(
+    body: AsyncIterator[bytes], tenant: str, uploads: UploadService, settings: Settings
+) -> SubmissionReader:
+    """A `JobRequest`. It is held in memory, so it may have the size of one file at most."""
+
+    async def read(intake: ImageIntake) -> Submission:
+        limit = settings.max_file_bytes
+        too_large = GridscribeError(
+            ErrorCode.REQUEST_TOO_LARGE,
+            f"a JSON request may have {limit:,} bytes; send multipart, or POST /v1/uploads first",
+        )
+        request = parse_json(JobRequest, await read_whole(body, limit, too_large))
+        for position, reference in enumerate(request.images):
+            await _add_reference(intake, tenant, uploads, f"images[{position}]", reference)
+        images = intake.images()
+        part = None if request.csv is None else request.csv.encode()
+        csv, warnings = choose_csv(part, intake.csv_files)
+        return Submission(intake.job_id, request.spec, images, csv, (*intake.warnings, *warnings))
+
+    return read
+
+
+async def _add_reference(
+    intake: ImageIntake, tenant: str, uploads: UploadService, location: str, image: ImageReference
+) -> None:
+    name = image.name
+    if image.data is not None and image.upload_id is None:
+        data = await to_thread.run_sync(_decode_data_uri, image.data, location)
+        chunks = from_bytes(data)
+    elif image.upload_id is not None and image.data is None:
+        upload, file = await uploads.open(tenant, image.upload_id, location)
+        # Copied: the upload's own file goes when its time to live is over, the job's may stay.
+        chunks, name = from_file(file), name or upload.name
+    else:
+        raise _bad_reference(location, "give exactly one of 'upload_id' and 'data'")
+    await intake.add(location, name, chunks, label=image.label, metadata=image.metadata)
+
+
+def _decode_data_uri(uri: str, location: str) -> bytes:
+    """RFC 2397, base64 only."""
+    head, comma, payload = uri.partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64") and comma):
+        raise _bad_reference(f"{location}.data", "not a data URI like 'data:image/png;base64,...'")
+    try:
+        return base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _bad_reference(f"{location}.data", f"not valid base64: {error}") from error
+
+
+async def _read_small(part: Part, limit: int) -> bytes:
+    detail = f"{part.name}: larger than {limit:,} bytes, the most this part may have"
+    error = GridscribeError(
+        ErrorCode.FILE_TOO_LARGE, detail, errors=[ErrorLocation(part.name, detail)]
+    )
+    return await read_whole(part.chunks, limit, error)
+
+
+def _unexpected(part: Part, *, known: bool) -> GridscribeError:
+    detail = (
+        "sent twice"
+        if known
+        else "unknown part; a job is made of 'spec', 'images' (any number) and 'csv'"
+    )
+    name = part.name[:100]
+    return GridscribeError(
+        ErrorCode.INVALID_REQUEST, f"{name!r}: {detail}", errors=[ErrorLocation(name, detail)]
+    )
+
+
+def _bad_reference(location: str, detail: str) -> GridscribeError:
+    return GridscribeError(
+        ErrorCode.INVALID_REQUEST,
+        f"{location}: {detail}",
+        errors=[ErrorLocation(location, detail)],
+    )

@@ -1,0 +1,73 @@
+"""Files sent ahead of the job that uses them."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
+from uuid import UUID
+
+import anyio
+from anyio import to_thread
+from uuid6 import uuid7
+
+from api.file_names import clean_name
+from api.image_storing import store_image
+from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.job_store import JobStore
+from shared.object_storage import ObjectStorage, upload_key
+from shared.schemas import SourceImage, Upload
+from shared.settings import Settings
+
+
+class UploadService:
+    def __init__(self, store: JobStore, storage: ObjectStorage, settings: Settings) -> None:
+        self._store = store
+        self._storage = storage
+        self._settings = settings
+
+    async def save(self, tenant: str, filename: str | None, chunks: AsyncIterator[bytes]) -> Upload:
+        """Store one image; raises `GridscribeError` as a job's images do, naming `file`."""
+        await self._store.ping()  # before the bytes come: nothing can be kept without the store
+        upload_id = str(uuid7())
+        key = upload_key(tenant, upload_id)
+        try:
+            name = clean_name(filename, "image")
+            image = await store_image(self._storage, self._settings, key, name, chunks)
+            await self._store.save_upload(tenant, upload_id, image)
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._storage.delete, key)
+            if isinstance(error, GridscribeError) and not error.errors:
+                raise _in_file(error) from error
+            raise
+        return Upload(
+            upload_id=upload_id,
+            expires_at=datetime.now(UTC) + timedelta(seconds=self._settings.upload_ttl_seconds),
+            **image.model_dump(
+                include={"name", "media_type", "width", "height", "bytes", "sha256"}
+            ),
+        )
+
+    async def open(
+        self, tenant: str, upload_id: str, location: str
+    ) -> tuple[SourceImage, BinaryIO]:
+        """An earlier upload and its bytes.
+
+        Raises `GridscribeError` UNKNOWN_UPLOAD, naming `location`, also for one that has expired.
+        """
+        try:
+            UUID(upload_id)  # nothing else may become a part of a key
+            image = await self._store.get_upload(tenant, upload_id)
+            return image, await to_thread.run_sync(self._storage.open, image.key)
+        except (ValueError, FileNotFoundError, GridscribeError) as error:
+            detail = f"there is no upload {upload_id[:64]!r}, or it has expired; send it again"
+            raise GridscribeError(
+                ErrorCode.UNKNOWN_UPLOAD,
+                f"{location}: {detail}",
+                errors=[ErrorLocation(location, detail)],
+            ) from error
+
+
+def _in_file(error: GridscribeError) -> GridscribeError:
+    return GridscribeError(
+        error.code, f"file: {error.detail}", errors=[ErrorLocation("file", error.detail)]
+    )

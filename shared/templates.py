@@ -1,0 +1,62 @@
+"""Named layout presets."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.schemas import CellSide, JobSpec, StrictModel
+
+
+class Template(StrictModel):
+    """The part of a spec that a preset decides; the same units and limits as in `JobSpec`."""
+
+    rows: Annotated[int, Field(ge=1, le=500)]
+    cols: Annotated[int, Field(ge=1, le=500)]
+    cell_size: tuple[CellSide, CellSide]
+    margin: Annotated[int, Field(ge=0, le=500)]
+    font_size: Annotated[int, Field(ge=6, le=200)]
+
+
+def _template(rows: int, cols: int, side: int, margin: int, font_size: int) -> Template:
+    return Template(
+        rows=rows, cols=cols, cell_size=(side, side), margin=margin, font_size=font_size
+    )
+
+
+BUILT_IN_TEMPLATES: Mapping[str, Template] = MappingProxyType(
+    {
+        "default": _template(3, 3, 256, 10, 16),
+        "compact": _template(4, 4, 200, 5, 12),
+        "large": _template(2, 2, 400, 20, 20),
+        "presentation": _template(3, 3, 300, 15, 18),
+        "comparison": _template(2, 2, 350, 12, 16),
+        "gallery": _template(4, 4, 250, 8, 14),
+        "wide": _template(2, 5, 280, 10, 16),
+        "tall": _template(5, 2, 280, 10, 16),
+    }
+)
+
+
+def apply_template(spec: JobSpec) -> JobSpec:
+    """`spec` with its template's values wherever the caller gave none of their own.
+
+    A field sent as null counts as given: `rows: null` asks for as many rows as are needed.
+
+    Raises:
+        GridscribeError: `unknown_template`.
+    """
+    if spec.template is None:
+        return spec
+    template = BUILT_IN_TEMPLATES.get(spec.template)
+    if template is None:
+        detail = (
+            f"there is no template {spec.template!r}; there are {', '.join(BUILT_IN_TEMPLATES)}"
+        )
+        raise GridscribeError(
+            ErrorCode.UNKNOWN_TEMPLATE, detail, errors=[ErrorLocation("spec.template", detail)]
+        )
+    missing = set(Template.model_fields) - spec.model_fields_set
+    return spec.model_copy(update={field: getattr(template, field) for field in missing})

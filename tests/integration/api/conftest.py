@@ -1,0 +1,63 @@
+"""The API as callers meet it: a real uvicorn server, a real store, files on a real disk."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from shared.settings import MEBIBYTE, Settings
+from tests.integration.api.served import serving
+
+
+@pytest.fixture(scope="module")
+def api_settings(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Limits so small that a test can go past them."""
+    return Settings(
+        redis_url=valkey_url,
+        data_dir=tmp_path_factory.mktemp("data"),
+        clip_models=("starter", "ViT-B-32"),
+        max_file_bytes=MEBIBYTE,
+        max_request_bytes=4 * MEBIBYTE,
+        max_spec_bytes=16 * 1024,
+        max_csv_bytes=16 * 1024,
+        max_images=12,
+    )
+
+
+@pytest.fixture(scope="module")
+def client(api_settings: Settings) -> Iterator[httpx.Client]:
+    with serving(api_settings) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_stored(redis: Redis, stored_files: Callable[[], list[Path]]) -> None:
+    redis.flushall()
+    for path in stored_files():
+        path.unlink()
+
+
+@pytest.fixture
+def redis(api_settings: Settings) -> Iterator[Redis]:
+    with Redis.from_url(api_settings.redis_url, decode_responses=True) as redis:
+        yield redis
+
+
+@pytest.fixture
+def stored_files(api_settings: Settings) -> Callable[[], list[Path]]:
+    """Every file in object storage, half-written ones too."""
+    root = api_settings.data_dir / "storage"
+    return lambda: [path for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def assert_nothing_is_left(
+    stored_files: Callable[[], list[Path]], redis: Redis
+) -> Callable[[], None]:
+    def check() -> None:
+        assert stored_files() == []
+        assert redis.keys() == []
+
+    return check
