@@ -13,5 +13,5 @@ def configure_logging(process: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("celery", "kombu", "amqp", "httpx", "httpcore", "PIL"):
+    for chatty in ("celery", "kombu", "amqp", "httpx", "httpcore", "PIL", "sentence_transformers"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

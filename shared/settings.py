@@ -1,5 +1,6 @@
 """Every setting of every process, read once from the environment (`GRIDSCRIBE_*`)."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,12 @@ from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
+
+
+def default_cache_dir() -> Path:
+    """`gridscribe` in the user's folder for caches (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gridscribe"
 
 
 class Settings(BaseSettings):
@@ -23,6 +30,8 @@ class Settings(BaseSettings):
     broker_url: str | None = None
     """Any broker Celery knows; None means the same Redis as the store."""
     data_dir: Path = Path("gridscribe-data")
+    cache_dir: Path = Field(default_factory=default_cache_dir)
+    """Text features and other things that can be computed again; safe to delete at any time."""
     storage_url: str | None = None
     """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
     log_level: str = "INFO"
@@ -87,11 +96,6 @@ class Settings(BaseSettings):
     def effective_storage_url(self) -> str:
         """`storage_url`, or the folder below `data_dir` that stands in for it."""
         return self.storage_url or (self.data_dir / "storage").resolve().as_uri()
-
-    @property
-    def cache_dir(self) -> Path:
-        """Text features and other things that can be computed again."""
-        return self.data_dir / "cache"
 
 
 @cache

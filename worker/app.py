@@ -44,9 +44,14 @@ def _on_worker_init(sender: Any, **_: object) -> None:
     kind = _kind_of(sender)
     configure_logging(kind, get_settings().log_level)
     if kind is WorkerKind.CAPTION:
-        from worker.caption_process import get_captioning  # torch: captioning workers alone
+        try:
+            from worker.caption_process import get_captioning  # torch: captioning workers alone
 
-        get_captioning().load()
+            get_captioning().load()
+        except Exception as error:
+            # Celery would log what a handler raises and start without a model.
+            logger.exception("the captioning worker cannot start")
+            raise SystemExit(1) from error
 
 
 @signals.worker_ready.connect

@@ -1,0 +1,5 @@
+"""`python -m gridscribe`."""
+
+from gridscribe.cli import main
+
+main()

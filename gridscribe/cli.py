@@ -1,0 +1,82 @@
+"""The command line: `gridscribe COMMAND`."""
+
+import sys
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+
+from gridscribe.commands import local, remote, stack
+from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code
+from gridscribe.console import out, print_error
+from gridscribe.old_spelling import with_single_values
+
+app = typer.Typer(
+    name="gridscribe",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done; 1 a job or a part of the work failed; 2 the options or the input"
+    " cannot be used; 3 no service answers; 4 the service refused; 5 waiting took too long.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    remote.submit,
+    remote.status,
+    remote.cancel,
+    remote.download,
+    local.export,
+    local.preview,
+    stack.dev,
+    stack.demo,
+):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"gridscribe {_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Label images and compose them into labeled sheets."""
+
+
+def main() -> None:
+    """Run the command line with the process's arguments, and exit."""
+    try:
+        app(args=_rewritten(sys.argv[1:]))
+    except EXPECTED_ERRORS as error:
+        print_error(str(error))
+        sys.exit(exit_code(error))
+
+
+def _rewritten(arguments: list[str]) -> list[str]:
+    """The arguments as click understands them; see `gridscribe.old_spelling`."""
+    group: Any = typer.main.get_command(app)
+    command = group.commands.get(arguments[0]) if arguments else None
+    if command is None:
+        return arguments
+    value_counts = {
+        name: 0 if getattr(parameter, "is_flag", False) else parameter.nargs
+        for parameter in command.params
+        for name in parameter.opts
+        if name.startswith("-")
+    }
+    return [
+        arguments[0],
+        *with_single_values(arguments[1:], value_counts, greedy_labels=command.name == "export"),
+    ]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("gridscribe")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return "(not installed)"

@@ -1,0 +1,54 @@
+"""How every command ends."""
+
+from enum import IntEnum
+
+from gridscribe.client import ApiError, JobTimeoutError, ServerUnreachableError
+from gridscribe.image_files import InputError
+from gridscribe.supervisor import StackError
+from shared.errors import ErrorCode, GridscribeError
+
+
+class ExitCode(IntEnum):
+    """Scripts rely on them; `gridscribe --help` lists them."""
+
+    OK = 0
+    FAILED = 1
+    """A job, or part of what was asked, failed; or files could not be read or written."""
+    USAGE = 2
+    """The options or the input cannot be used; nothing was done."""
+    UNREACHABLE = 3
+    """No service answers."""
+    REFUSED = 4
+    """The service refused the request."""
+    TIMEOUT = 5
+    """Waiting took longer than --timeout; the job goes on."""
+
+
+EXPECTED_ERRORS = (
+    ApiError,
+    GridscribeError,
+    InputError,
+    JobTimeoutError,
+    OSError,
+    ServerUnreachableError,
+    StackError,
+)
+"""Errors whose message tells the user all there is to know."""
+
+
+def exit_code(error: BaseException) -> ExitCode:
+    match error:
+        case InputError():
+            return ExitCode.USAGE
+        case GridscribeError(code=ErrorCode.NO_READABLE_IMAGE | ErrorCode.COMPOSE_FAILED):
+            return ExitCode.FAILED
+        case GridscribeError():
+            return ExitCode.USAGE
+        case ServerUnreachableError():
+            return ExitCode.UNREACHABLE
+        case ApiError():
+            return ExitCode.REFUSED
+        case JobTimeoutError():
+            return ExitCode.TIMEOUT
+        case _:
+            return ExitCode.FAILED

@@ -1,0 +1,119 @@
+"""Commands that work on this machine alone."""
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from gridscribe.commands.exit_codes import EXPECTED_ERRORS, ExitCode
+from gridscribe.commands.spec_options import takes_spec, with_format_of
+from gridscribe.console import (
+    StageProgress,
+    err,
+    out,
+    print_error,
+    print_labels,
+    print_warnings,
+)
+from gridscribe.image_files import InputError, find_images
+from gridscribe.local import LocalSheet, local_captioning, make_sheet
+from shared.layout import plan_sheet
+from shared.schemas import JobSpec
+from shared.settings import Settings
+from shared.templates import apply_template
+
+
+@takes_spec
+def export(
+    *,
+    spec: JobSpec,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="INPUT... OUTPUT", help="Folders or images; the sheet.")
+    ],
+    csv: Annotated[Path | None, typer.Option(exists=True, dir_okay=False)] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="A sheet for each folder; the last is for the sheets.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show labels and all warnings.")
+    ] = False,
+) -> None:
+    """Make a sheet on this machine, without a service."""
+    if len(paths) < 2:
+        raise InputError("export needs at least one input and the output, in this order")
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    *inputs, output = paths
+    sheets = _batch_sheets(spec, inputs, output) if batch else {output: inputs}
+    failed = 0
+    with contextlib.ExitStack() as stack:
+        captioning = None
+        if spec.use_clip:
+            with err.status("loading the captioning model"):
+                captioning = stack.enter_context(local_captioning(spec.clip_model))
+        for target, sources in sheets.items():
+            try:
+                formatted = with_format_of(spec, target)
+                images = find_images(sources, target)
+                with StageProgress() as progress:
+                    sheet = make_sheet(
+                        formatted,
+                        images,
+                        target,
+                        csv=csv,
+                        captioning=captioning,
+                        on_progress=progress.show,
+                    )
+            except EXPECTED_ERRORS as error:
+                if not batch:
+                    raise
+                failed += 1
+                print_error(f"{sources[0]}: {error}")
+            else:
+                _report(sheet, verbose=verbose)
+    if failed:
+        print_error(f"{failed} of {len(sheets)} folders failed")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@takes_spec
+def preview(
+    *,
+    spec: JobSpec,
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[DIR_OR_FILES...]")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Images, where none are named.")] = None,
+) -> None:
+    """Say how large a sheet would be, without making it."""
+    if bool(paths) == bool(count):
+        raise InputError("preview needs either images or --count")
+    images = count or len(find_images(paths or []))
+    layout = plan_sheet(apply_template(spec), images, max_pixels=Settings().max_sheet_pixels)
+    pages = f"{len(layout.pages)} page(s)"
+    out.print(f"{images} images in {layout.rows} rows and {layout.cols} columns, {pages}")
+    for page in layout.pages:
+        out.print(f"page {page.page}: {page.width} x {page.height} pixels")
+
+
+def _batch_sheets(
+    spec: JobSpec, folders: Sequence[Path], output: Path
+) -> dict[Path, Sequence[Path]]:
+    """The sheet of each folder, named after it."""
+    sheets: dict[Path, Sequence[Path]] = {}
+    for folder in folders:
+        target = output / f"{folder.resolve().name}.{spec.format}"
+        if target in sheets:
+            raise InputError(f"{sheets[target][0]} and {folder} would both be written to {target}")
+        sheets[target] = [folder]
+    return sheets
+
+
+def _report(sheet: LocalSheet, *, verbose: bool) -> None:
+    if verbose:
+        print_labels(sheet.manifest.images)
+    print_warnings(sheet.manifest.warnings, every=verbose)
+    for page in sheet.pages:
+        err.print(f"wrote {escape(str(page))}", soft_wrap=True)

@@ -1,0 +1,95 @@
+"""Commands that start the service on this machine."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from gridscribe.client import Client
+from gridscribe.commands.exit_codes import ExitCode
+from gridscribe.console import (
+    StageProgress,
+    err,
+    out,
+    print_child_line,
+    print_error,
+    print_labels,
+    print_warnings,
+)
+from gridscribe.devstack import DevStack
+from gridscribe.image_files import find_images
+from shared.schemas import JobSpec, JobStatus
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+
+_READY_SECONDS = 180.0
+
+
+def dev(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    data_dir: Annotated[Path, typer.Option(help="Where queue and files are kept.")] = Path(
+        "gridscribe-data"
+    ),
+) -> None:
+    """Run the whole service on this machine until Ctrl+C."""
+    with _ended_by_signals():
+        stack = DevStack(host, port, data_dir, log=print_child_line)
+        with contextlib.suppress(KeyboardInterrupt), stack:
+            stack.wait_ready(_READY_SECONDS)
+            err.print(
+                f"[bold green]ready:[/] {stack.base_url}, data in {escape(str(stack.data_dir))}"
+            )
+            while True:
+                signal.pause()
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the sheet.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Start the service, caption nine sample photos, write grid.png, and stop it again."""
+    started = time.monotonic()
+    spec = JobSpec(rows=3, cols=3, use_clip=True)
+    with (
+        _ended_by_signals(),
+        DevStack(port=0, data_dir=output / ".data", log=print_child_line) as stack,
+    ):
+        stack.wait_ready(_READY_SECONDS)
+        ready = time.monotonic()
+        with Client(stack.base_url) as client:
+            with StageProgress() as progress:
+                job = client.create_job(
+                    spec, find_images([SAMPLES]), on_upload=progress.show_upload
+                )
+                job = client.wait(job.id, on_progress=progress.show_job)
+            if job.status is not JobStatus.SUCCEEDED:
+                print_error(job.error.detail if job.error else f"the job ended as {job.status}")
+                raise typer.Exit(ExitCode.FAILED)
+            (sheet,) = client.download(job.id, output / "grid.png")
+        done = time.monotonic()
+    print_labels(job.images)
+    print_warnings(job.warnings)
+    out.print(
+        f"wrote {escape(str(sheet))}: service ready after {ready - started:.1f} s,"
+        f" job done {done - ready:.1f} s later",
+        soft_wrap=True,
+    )
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a closed terminal, end the block as Ctrl+C does."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

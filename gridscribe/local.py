@@ -1,0 +1,191 @@
+"""The local mode: the worker's own pipeline on local files, with no server and no queue.
+
+Pillow and torch are imported when they are needed, for the client alone does without.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from gridscribe.image_files import InputError
+from gridscribe.sheet_files import page_path, written_whole
+from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
+from shared.errors import UnreadableImageError
+from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
+from shared.settings import Settings
+from shared.templates import apply_template
+
+if TYPE_CHECKING:
+    from worker.captioning.captioning import Captioning
+
+OnProgress = Callable[[Stage, int, int], None]
+"""Called with the stage, the images done in it, and how many there are."""
+
+_PICTURES_IN_FLIGHT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LocalImage:
+    """A file with what is known of it, as `shared.labels` wants it."""
+
+    path: Path
+    csv_row: Mapping[str, str] | None
+    label: None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        return self.path.open("rb")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSheet:
+    pages: tuple[Path, ...]
+    manifest: Manifest
+
+
+def make_sheet(
+    spec: JobSpec,
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    csv: Path | None = None,
+    captioning: "Captioning | None" = None,
+    on_progress: OnProgress,
+) -> LocalSheet:
+    """Label the images at `paths` and write their sheet as `output`, further pages beside it.
+
+    `captioning` is needed where `spec.use_clip` is set. Raises `GridscribeError` as the service
+    would answer it, and `InputError` when Pillow is not installed.
+    """
+    with _extra("compose"):
+        from worker.pipeline.render import SheetEntry, render_sheet
+
+    spec = apply_template(spec)
+    match = _match_csv(spec, csv, [path.name for path in paths])
+    rows = match.rows if match else (None,) * len(paths)
+    images = [LocalImage(path, row) for path, row in zip(paths, rows, strict=True)]
+    captions = _caption(spec, images, captioning, on_progress) if captioning else {}
+
+    entries: list[SheetEntry] = []
+    warnings: list[JobWarning] = list(match.warnings) if match else []
+    for index, image in enumerate(images):
+        caption = captions.get(index)
+        resolved = resolve_label(image, spec, caption, has_csv=match is not None)
+        warnings += label_warnings(index, image.name, resolved)
+        entries.append(
+            SheetEntry(
+                name=image.name,
+                label=resolved.text,
+                source=resolved.source,
+                confidence=resolved.confidence,
+                reasons=tuple(fall.detail for fall in resolved.falls),
+                facets=caption.facets if caption else {},
+                model=caption.model if caption else None,
+                metadata=dict(image.csv_row or {}),
+                open=image.open,
+            )
+        )
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gridscribe-") as folder:
+        sheet = render_sheet(
+            spec,
+            entries,
+            Path(folder),
+            max_pixels=Settings().max_sheet_pixels,
+            progress=lambda done: on_progress(Stage.COMPOSING, done, len(entries)),
+        )
+        pages = tuple(page_path(output, number) for number in range(1, len(sheet.pages) + 1))
+        for page, target in zip(sheet.pages, pages, strict=True):
+            with page.path.open("rb") as source, written_whole(target) as file:
+                shutil.copyfileobj(source, file)
+    told = (*warnings, *sheet.manifest.warnings)
+    return LocalSheet(pages, sheet.manifest.model_copy(update={"warnings": told}))
+
+
+@contextlib.contextmanager
+def local_captioning(model: str | None) -> Iterator["Captioning"]:
+    """A loaded captioning model: `model`, else the first of the setting `clip_models`.
+
+    Raises `InputError` when the packages it takes are not installed.
+    """
+    with _extra("caption"):
+        from worker.caption_process import captioning_config
+        from worker.captioning.captioning import Captioning
+
+        settings = Settings()
+        if model:
+            settings = settings.model_copy(update={"clip_models": (model,)})
+        captioning = Captioning(captioning_config(settings))
+        captioning.load()
+    try:
+        yield captioning
+    finally:
+        captioning.close()
+
+
+def _match_csv(spec: JobSpec, csv: Path | None, names: Sequence[str]) -> CsvMatch | None:
+    if csv is None:
+        return None
+    table = parse_csv(csv.read_bytes())
+    check_columns(spec, table, [])
+    return match_rows(table, names)
+
+
+def _caption(
+    spec: JobSpec,
+    images: Sequence[LocalImage],
+    captioning: "Captioning",
+    on_progress: OnProgress,
+) -> dict[int, ImageCaption]:
+    """Captions by the index of their image, for the images that nothing else labels."""
+    from worker.captioning.captioning import CaptionRequest
+    from worker.pipeline.pictures import open_picture
+
+    wanted = [index for index, image in enumerate(images) if needs_caption(image, spec)]
+    request = CaptionRequest(model=spec.clip_model, min_confidence=spec.min_confidence)
+    side = captioning.input_size
+    captions: dict[int, ImageCaption] = {}
+    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
+
+    def take_oldest() -> None:
+        index, future = in_flight.popleft()
+        captions[index] = future.result()
+        on_progress(Stage.CAPTIONING, len(captions), len(wanted))
+
+    for index in wanted:
+        try:
+            with images[index].open() as file:
+                picture = open_picture(file, (side, side))
+        except UnreadableImageError as error:
+            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
+            continue
+        in_flight.append((index, captioning.submit(picture, request)))
+        if len(in_flight) >= _PICTURES_IN_FLIGHT:
+            take_oldest()
+    while in_flight:
+        take_oldest()
+    return captions
+
+
+@contextlib.contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Say which extra is missing when an import fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"{error}: working without a server needs more packages;"
+            f" install them with: pip install 'gridscribe[{name}]'"
+        ) from error

@@ -1,0 +1,1 @@
+pytest_plugins = ["tests.fixtures.valkey", "tests.fixtures.stack"]

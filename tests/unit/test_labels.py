@@ -1,0 +1,142 @@
+import pytest
+
+from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource, SourceImage
+
+
+def image(**known: object) -> SourceImage:
+    given: dict[str, object] = {
+        "name": "img_1.final.png",
+        "key": "k",
+        "media_type": "image/png",
+        "width": 1,
+        "height": 1,
+        "bytes": 1,
+        "sha256": "0",
+    }
+    return SourceImage.model_validate(given | known)
+
+
+def spec(*labels: str, clip: bool = False) -> JobSpec:
+    return JobSpec(labels=labels, use_clip=clip)
+
+
+FOX = ImageCaption(text="red fox", confidence=0.8, model="m")
+
+
+@pytest.mark.parametrize(
+    ("row", "labels", "text"),
+    [
+        ({"filename": "a", "prompt": "p", "seed": "7"}, ("seed",), "7"),
+        ({"filename": "a", "prompt": "p", "seed": "7"}, ("seed", "prompt"), "seed: 7\nprompt: p"),
+        ({"filename": "a", "prompt": "", "seed": "7"}, ("prompt", "seed"), "seed: 7"),
+        ({"filename": "a", "seed": "7"}, ("filename",), "a"),
+        ({"filename": "a", "prompt": "p", "Label": "l"}, (), "l"),
+        ({"filename": "a", "prompt": "p", "title": ""}, (), "p"),
+        ({"filename": "a", "seed": "7", "cfg": "", "steps": "20"}, (), "seed: 7\nsteps: 20"),
+        ({"filename": "a", "seed": "7"}, (), "7"),
+    ],
+)
+def test_csv_row_gives_the_asked_columns_or_the_telling_ones(
+    row: dict[str, str], labels: tuple[str, ...], text: str
+) -> None:
+    resolved = resolve_label(image(csv_row=row), spec(*labels), None, has_csv=True)
+    assert (resolved.text, resolved.source, resolved.falls) == (text, LabelSource.CSV, ())
+
+
+def test_sources_win_in_order() -> None:
+    row, metadata = {"filename": "a", "prompt": "from csv"}, {"prompt": "from metadata"}
+    asked = spec("prompt", clip=True)
+    every = image(csv_row=row, label="given", metadata=metadata)
+    assert resolve_label(every, asked, FOX, has_csv=True).source is LabelSource.CSV
+    given = image(label="given", metadata=metadata)
+    assert resolve_label(given, asked, FOX, has_csv=False).text == "given"
+    looked_up = resolve_label(image(metadata=metadata), asked, FOX, has_csv=False)
+    assert (looked_up.text, looked_up.source) == ("from metadata", LabelSource.REQUEST)
+    clip = resolve_label(image(), asked, FOX, has_csv=False)
+    assert (clip.text, clip.source, clip.confidence) == ("red fox", LabelSource.CLIP, 0.8)
+    name = resolve_label(image(), spec(), None, has_csv=False)
+    assert (name.text, name.source) == ("img_1.final", LabelSource.FILENAME)
+    assert (name.confidence, name.falls) == (None, ())
+
+
+def test_csv_without_a_row_for_one_image_does_not_switch_clip_off() -> None:
+    resolved = resolve_label(image(), spec(clip=True), FOX, has_csv=True)
+    assert resolved.source is LabelSource.CLIP
+    assert [fall.code for fall in resolved.falls] == ["no_csv_row"]
+
+
+def test_metadata_values_are_drawn_as_json_except_text() -> None:
+    metadata = {"seed": 7, "hires": True, "loras": ["ä"], "prompt": None}
+    resolved = resolve_label(
+        image(metadata=metadata), spec("seed", "hires", "loras", "prompt"), None, has_csv=False
+    )
+    assert resolved.text == 'seed: 7\nhires: true\nloras: ["ä"]'
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "caption", "has_csv", "codes"),
+    [
+        ({}, spec(), None, True, ["no_csv_row"]),
+        ({"csv_row": {"filename": "a"}}, spec(), None, True, ["empty_csv_row"]),
+        ({"csv_row": {"filename": "a", "p": ""}}, spec("p"), None, True, ["empty_csv_row"]),
+        ({}, spec("p"), None, False, ["no_metadata"]),
+        ({"metadata": {"q": 1}}, spec("p"), None, True, ["no_csv_row", "no_metadata"]),
+        ({}, spec(clip=True), None, False, ["no_caption"]),
+        (
+            {},
+            spec(clip=True),
+            ImageCaption(reason="not sure: 0.1 is below 0.3", fallback=True),
+            True,
+            ["no_csv_row", "clip_abstained"],
+        ),
+        (
+            {},
+            spec(clip=True),
+            ImageCaption(text="fox", fallback=True, reason="`a` cannot be loaded; `b` was used"),
+            False,
+            ["clip_fallback"],
+        ),
+    ],
+)
+def test_every_fall_from_an_asked_source_is_told(
+    known: dict[str, object],
+    asked: JobSpec,
+    caption: ImageCaption | None,
+    has_csv: bool,
+    codes: list[str],
+) -> None:
+    resolved = resolve_label(image(**known), asked, caption, has_csv=has_csv)
+    assert [fall.code for fall in resolved.falls] == codes
+
+
+def test_warnings_name_image_reason_and_the_source_that_won() -> None:
+    resolved = resolve_label(
+        image(), spec(clip=True), ImageCaption(reason="0.1 is below 0.3"), has_csv=False
+    )
+    assert label_warnings(4, "img_1.final.png", resolved) == (
+        JobWarning(
+            code="clip_abstained",
+            detail="img_1.final.png: 0.1 is below 0.3; labeled from: filename",
+            image=4,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "expected"),
+    [
+        ({}, spec(clip=True), True),
+        ({}, spec(), False),
+        ({"label": "l"}, spec(clip=True), False),
+        ({"label": "  "}, spec(clip=True), True),
+        ({"csv_row": {"filename": "a", "prompt": "p"}}, spec(clip=True), False),
+        ({"csv_row": {"filename": "a", "prompt": ""}}, spec("prompt", clip=True), True),
+        ({"metadata": {"prompt": "p"}}, spec("prompt", clip=True), False),
+        ({"metadata": {"prompt": "p"}}, spec(clip=True), True),
+    ],
+)
+def test_clip_is_asked_only_for_images_nothing_else_labels(
+    known: dict[str, object], asked: JobSpec, expected: bool
+) -> None:
+    assert needs_caption(image(**known), asked) is expected
