@@ -1,0 +1,100 @@
+# Everything runs from .venv, which the first target that needs it makes. GNU make 3.81 or newer.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA_DIR ?= gridscribe-data
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# What `make test-system` needs beyond .venv: Debian's package names, and a program of each.
+SYSTEM_PACKAGES := redis-server
+SYSTEM_PROGRAMS := redis-server
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(INSTALLED) ## Label nine sample photos with the whole service; see demo-output/grid.png
+	@$(BIN)/gridscribe demo
+
+.PHONY: dev
+dev: $(INSTALLED) ## Keep the whole service up on HOST (127.0.0.1) and PORT (8000)
+	@$(BIN)/gridscribe dev --host "$(HOST)" --port "$(PORT)" --data-dir "$(DATA_DIR)"
+
+.PHONY: test
+test: $(INSTALLED) ## Run every test that needs nothing but .venv
+	@$(BIN)/python -m pytest -m "not system"
+
+.PHONY: test-system
+test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say which are missing
+	@for program in $(SYSTEM_PROGRAMS); do \
+	    command -v "$$program" >/dev/null || { \
+	        echo "make test-system: no $$program on PATH; install what it needs with:" >&2; \
+	        echo "    sudo apt-get install $(SYSTEM_PACKAGES)" >&2; \
+	        exit 1; \
+	    }; \
+	done
+	@$(BIN)/python -m pytest -m system
+
+# For scripts that install them: `apt-get install $(make system-packages)`.
+.PHONY: system-packages
+system-packages:
+	@echo $(SYSTEM_PACKAGES)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and docker-compose.yml
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/shellcheck .ci/run
+	@$(BIN)/hadolint Dockerfile.api Dockerfile.worker
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: check
+check: lint test ## lint and test
+
+# Run it with the oldest Python that pyproject.toml allows: newer ones can install its pins too.
+# Arbitrary equality (===) keeps out builds such as 2.15.0+cpu, which == would let in.
+.PHONY: constraints
+constraints: ## Pin in constraints.txt the newest versions that work together
+	@$(PYTHON) -m venv --clear build/constraints
+	@build/constraints/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'
+	@{ grep '^#' constraints.txt; \
+	    build/constraints/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed -E \
+	        -e 's/^(torch|torchvision)==/\1===/' \
+	        -e 's/^(cuda|nvidia|triton).*/& ; sys_platform == "linux"/'; \
+	} > build/constraints.txt
+	@mv build/constraints.txt constraints.txt
+	@rm -rf build/constraints
+
+.PHONY: clean
+clean: ## Remove .venv, caches and outputs; a data folder stays
+	rm -rf $(VENV) demo-output build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The mark is made last, so that an install that broke off is done again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Gridscribe needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+	    echo "Name a newer one: make PYTHON=python3.12 ..." >&2; \
+	    exit 1; \
+	}
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu:" >&2; \
+	    echo "    sudo apt-get install python3-venv" >&2; \
+	    exit 1; \
+	}
+	@echo "Installing into $(VENV): some 5 GB the first time, two minutes or more ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+	@echo "Installed."

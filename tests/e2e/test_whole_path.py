@@ -1,0 +1,213 @@
+"""Submit, caption, compose, poll: through the stack a user would start, with the real model."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from io import BytesIO, FileIO
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image, ImageChops, ImageDraw, ImageStat
+
+from gridscribe.client import Client
+from gridscribe.devstack import DevStack
+from shared.schemas import Box, Job, JobSpec, LabelSource, Manifest
+from worker.pipeline.pictures import open_picture
+from worker.pipeline.render import SheetEntry, render_sheet
+
+SAMPLES = Path(__file__).parents[2] / "gridscribe" / "samples"
+PHOTOS = sorted(SAMPLES.glob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def client(stack: DevStack) -> Iterator[Client]:
+    with Client(stack.base_url) as client:
+        yield client
+
+
+def run(
+    client: Client, spec: JobSpec, images: list[Path], folder: Path, csv: Path | None = None
+) -> tuple[Job, Manifest, list[Image.Image]]:
+    """Submit, wait, download; the job, its manifest and its pages."""
+    job = client.create_job(spec, images, csv=csv)
+    job = client.wait(job.id, timeout=90)
+    assert job.status == "succeeded", job.error
+    pages = client.download(job.id, folder / f"sheet.{spec.format}")
+    return job, client.manifest(job.id), [Image.open(page) for page in pages]
+
+
+def crop(page: Image.Image, box: Box) -> Image.Image:
+    return page.crop((box.x, box.y, box.x + box.width, box.y + box.height)).convert("RGB")
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean difference of two pictures of one size, in grey levels of 255."""
+    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
+
+
+def draw_pictures(folder: Path, count: int) -> list[Path]:
+    """Different pictures that the model needs some time for: no two have the same bytes."""
+    paths = []
+    for n in range(count):
+        picture = Image.effect_noise((320, 240), 40 + n % 50).convert("RGB")
+        ImageDraw.Draw(picture).text((10, 10), str(n), fill="red")
+        paths.append(folder / f"picture_{n}.jpg")
+        picture.save(paths[-1])
+    return paths
+
+
+def test_nine_photos_come_back_as_a_sheet_with_their_own_cells_and_labels(
+    client: Client, tmp_path: Path
+) -> None:
+    spec = JobSpec(use_clip=True, cell_size=(200, 200))
+    job, manifest, [page] = run(client, spec, PHOTOS, tmp_path)
+
+    assert [image.name for image in manifest.images] == [photo.name for photo in PHOTOS]
+    for photo, image in zip(PHOTOS, manifest.images, strict=True):
+        assert image.picture is not None
+        size = (image.picture.width, image.picture.height)
+        with photo.open("rb") as file:
+            expected = open_picture(file).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        shown = crop(page, image.picture)
+        assert difference(shown, expected) < 6, f"{photo.name} is not in its cell"
+
+    labels = {image.name: image.label for image in manifest.images}
+    assert "cat" in labels["chelsea.jpg"]
+    assert "rocket" in labels["rocket.jpg"]
+    assert "coffee" in labels["coffee.jpg"] or "espresso" in labels["coffee.jpg"]
+    by_clip = [image for image in job.images if image.label_source is LabelSource.CLIP]
+    assert all(image.confidence is not None and 0 < image.confidence <= 1 for image in by_clip)
+    assert job.result is not None
+    assert (job.result.width, job.result.height) == page.size
+
+    # The very words are on the sheet: drawing the manifest's labels gives the same pixels, and
+    # drawing one other word does not.
+    entries = [
+        SheetEntry(
+            name=image.name,
+            label=image.label,
+            source=image.label_source,
+            open=partial(FileIO, photo),
+        )
+        for photo, image in zip(PHOTOS, manifest.images, strict=True)
+    ]
+
+    def drawn(entries: list[SheetEntry]) -> Image.Image:
+        folder = tmp_path / "drawn"
+        folder.mkdir(exist_ok=True)
+        sheet = render_sheet(spec, entries, folder, max_pixels=10**8)
+        return Image.open(sheet.pages[0].path).convert("RGB")
+
+    assert difference(drawn(entries), page.convert("RGB")) == 0
+    other_word = [replace(entries[0], label="cosmonaut"), *entries[1:]]
+    assert difference(drawn(other_word), page.convert("RGB")) > 0
+
+
+def test_each_image_is_labeled_by_the_best_source_it_has(client: Client, tmp_path: Path) -> None:
+    csv = tmp_path / "labels.csv"
+    csv.write_text("filename,label\nchelsea.jpg,Chelsea herself\nnobody.jpg,absent\n")
+    noise = tmp_path / "noise_07.png"
+    Image.effect_noise((64, 64), 5).save(noise)
+    images = [SAMPLES / "chelsea.jpg", SAMPLES / "coffee.jpg", noise]
+    job, manifest, _ = run(client, JobSpec(use_clip=True), images, tmp_path, csv)
+
+    chelsea, coffee, unknown = manifest.images
+    assert (chelsea.label, chelsea.label_source) == ("Chelsea herself", LabelSource.CSV)
+    assert coffee.label_source is LabelSource.CLIP
+    assert (unknown.label, unknown.label_source) == ("noise_07", LabelSource.FILENAME)
+    assert coffee.reasons, "why the CSV did not label it"
+    assert len(unknown.reasons) == 2, "why neither CSV nor CLIP labeled it"
+    warned = {(warning.code, warning.image) for warning in job.warnings}
+    assert {("no_csv_row", 1), ("no_csv_row", 2), ("clip_abstained", 2)} <= warned
+    assert any("nobody.jpg" in warning.detail for warning in job.warnings)
+
+
+def test_images_past_the_last_cell_go_to_a_second_page(client: Client, tmp_path: Path) -> None:
+    images = draw_pictures(tmp_path, 12)
+    spec = JobSpec(rows=3, cols=3, cell_size=(64, 64))
+    job, manifest, pages = run(client, spec, images, tmp_path)
+    assert len(pages) == 2
+    assert job.result is not None
+    assert job.result.pages == 2
+    assert [image.page for image in manifest.images] == [1] * 9 + [2] * 3
+    assert [image.label for image in manifest.images] == [path.stem for path in images]
+
+
+@pytest.mark.parametrize("name", ["png", "jpg", "webp", "tiff"])
+def test_a_sheet_is_written_in_the_format_asked_for(
+    client: Client, tmp_path: Path, name: str
+) -> None:
+    spec = JobSpec.model_validate({"format": name, "cell_size": [32, 32]})
+    job, _, [page] = run(client, spec, [SAMPLES / "clock.jpg"], tmp_path)
+    assert page.format == {"jpg": "JPEG"}.get(name, name.upper())
+    assert job.result is not None
+    assert job.result.media_type == spec.format.media_type
+
+
+def test_a_truncated_picture_gets_a_placeholder_and_the_job_succeeds(
+    client: Client, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    data = (SAMPLES / "rocket.jpg").read_bytes()
+    broken.write_bytes(data[: len(data) // 3])
+    images = [SAMPLES / "chelsea.jpg", broken, SAMPLES / "coffee.jpg"]
+    job, manifest, _ = run(client, JobSpec(use_clip=True), images, tmp_path)
+    assert [image.picture is None for image in manifest.images] == [False, True, False]
+    [warning] = [w for w in job.warnings if w.code == "unreadable_image"]
+    assert warning.image == 1
+    assert "broken.jpg" in warning.detail
+
+
+def test_a_job_without_one_readable_picture_fails_and_says_so(
+    client: Client, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((SAMPLES / "rocket.jpg").read_bytes()[:3000])
+    job = client.wait(client.create_job(JobSpec(), [broken]).id, timeout=60)
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error.code == "no_readable_image"
+
+
+def test_a_running_job_can_be_canceled(client: Client, tmp_path: Path) -> None:
+    job = client.create_job(JobSpec(use_clip=True), draw_pictures(tmp_path, 200))
+    client.cancel(job.id)
+    job = client.wait(job.id, timeout=60)
+    assert job.status == "canceled"
+    assert job.result is None
+
+
+def test_a_job_outlives_its_captioning_worker(
+    client: Client, stack: DevStack, tmp_path: Path
+) -> None:
+    images = draw_pictures(tmp_path, 300)
+    job = client.create_job(JobSpec(use_clip=True, cell_size=(32, 32), margin=2), images)
+    victim = stack.pids["caption"]
+    deadline = time.monotonic() + 60
+    while (seen := client.get_job(job.id)).progress.done == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert seen.progress.stage == "captioning", "killed in mid-job"
+    os.kill(victim, signal.SIGKILL)
+
+    job = client.wait(job.id, timeout=90)
+    assert job.status == "succeeded"
+    assert stack.pids["caption"] != victim
+    assert job.attempts >= 2
+    assert len(job.images) == 300
+    assert not any("stopped answering" in warning.detail for warning in job.warnings)
+
+
+def test_the_result_is_served_as_a_file_that_can_be_resumed(client: Client, tmp_path: Path) -> None:
+    job, _, _ = run(client, JobSpec(cell_size=(32, 32)), [SAMPLES / "clock.jpg"], tmp_path)
+    assert job.result is not None
+    whole = httpx.get(job.result.url)
+    part = httpx.get(job.result.url, headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206
+    assert part.content == whole.content[100:200]
+    assert whole.headers["etag"].strip('"') == job.result.sha256
+    assert Image.open(BytesIO(whole.content)).format == "PNG"

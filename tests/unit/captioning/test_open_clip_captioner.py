@@ -1,0 +1,158 @@
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import open_clip  # type: ignore[import-untyped] # ships no types
+import pytest
+import torch
+from huggingface_hub import constants as hub
+from PIL import Image
+from safetensors.torch import save_file
+
+from worker.captioning.captioner import ModelUnavailable, OutOfDeviceMemory
+from worker.captioning.open_clip_captioner import OpenClipCaptioner, parse_name
+
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16},
+    "text_cfg": {
+        "context_length": 16,
+        "vocab_size": 49408,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+    },
+}
+PREPROCESS = {
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.25, 0.25, 0.25],
+    "interpolation": "bicubic",
+    "resize_mode": "squash",
+}
+
+
+@pytest.fixture(scope="module")
+def original() -> open_clip.CLIP:
+    torch.manual_seed(1)
+    return open_clip.CLIP(**TINY).eval()
+
+
+@pytest.fixture(scope="module")
+def folder(original: open_clip.CLIP, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model as open_clip stores its own."""
+    folder = tmp_path_factory.mktemp("tiny-clip")
+    config = {"model_cfg": TINY, "preprocess_cfg": PREPROCESS}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    save_file(original.state_dict(), folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def captioner(folder: Path) -> OpenClipCaptioner:
+    return OpenClipCaptioner(f"local-dir:{folder}", threads=1)
+
+
+def test_a_model_in_a_local_folder_gives_the_features_of_the_original(
+    original: open_clip.CLIP, captioner: OpenClipCaptioner
+) -> None:
+    picture = Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 50)
+    pixels = np.stack([captioner.preprocess(picture), np.zeros((3, 32, 32), np.float32)])
+    texts = ["a photo of a cat", "a dog"]
+    with torch.inference_mode():
+        images = original.encode_image(torch.from_numpy(pixels), normalize=True).numpy()
+        words = original.encode_text(
+            open_clip.SimpleTokenizer(context_length=16)(texts), normalize=True
+        ).numpy()
+
+    found_images, found_words = captioner.encode_images(pixels), captioner.encode_texts(texts)
+
+    # bf16 weights, where the hardware has them, keep 8 bits.
+    np.testing.assert_allclose(found_images, images, atol=0.02)
+    np.testing.assert_allclose(found_words, words, atol=0.02)
+    assert found_images.dtype == found_words.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found_images, axis=1), 1, rtol=1e-5)
+
+
+def test_the_models_own_preprocessing_and_temperature_are_used(
+    original: open_clip.CLIP, captioner: OpenClipCaptioner
+) -> None:
+    white = captioner.preprocess(Image.new("RGB", (90, 10), "white"))
+
+    assert captioner.input_size == 32
+    assert white.shape == (3, 32, 32)
+    assert white.max() == pytest.approx((1 - 0.5) / 0.25)
+    assert captioner.scoring.scale == pytest.approx(
+        float(original.logit_scale.detach().exp()), rel=1e-3
+    )
+
+
+def test_the_identity_changes_with_the_weights(folder: Path, captioner: OpenClipCaptioner) -> None:
+    before = captioner.identity
+    weights = folder / "open_clip_model.safetensors"
+    weights.write_bytes(weights.read_bytes())
+
+    assert captioner.identity != before
+
+
+def test_many_texts_are_encoded_in_parts(captioner: OpenClipCaptioner) -> None:
+    texts = [f"a photo of {n}" for n in range(150)]
+
+    features = captioner.encode_texts(texts)
+
+    assert features.shape == (150, 32)
+    np.testing.assert_allclose(features[149], captioner.encode_texts(texts[149:])[0], atol=0.02)
+
+
+def test_running_out_of_device_memory_is_told_by_its_name(
+    captioner: OpenClipCaptioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_batch: torch.Tensor) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB.")
+
+    # The one part that cannot run here: a full accelerator.
+    monkeypatch.setattr(captioner._model, "encode_image", fail)
+
+    with pytest.raises(OutOfDeviceMemory, match="CUDA out of memory"):
+        captioner.warm_up()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("openai/clip-vit-base-patch32", ("ViT-B-32-quickgelu", "openai")),
+        ("openai/clip-vit-base-patch16", ("ViT-B-16-quickgelu", "openai")),
+        ("openai/clip-vit-large-patch14", ("ViT-L-14-quickgelu", "openai")),
+        ("ViT-B-32:laion2b_s34b_b79k", ("ViT-B-32", "laion2b_s34b_b79k")),
+        ("ViT-B-32-256:datacomp_s34b_b86k", ("ViT-B-32-256", "datacomp_s34b_b86k")),
+        ("ViT-B-16-SigLIP2-256:webli", ("ViT-B-16-SigLIP2-256", "webli")),
+        ("hf-hub:org/name", ("hf-hub:org/name", None)),
+        ("local-dir:/models/mine", ("local-dir:/models/mine", None)),
+    ],
+)
+def test_understands_the_names_of_models(name: str, expected: tuple[str, str | None]) -> None:
+    assert parse_name(name) == expected
+    assert expected[1] is None or expected in open_clip.list_pretrained()
+
+
+@pytest.mark.parametrize("name", ["", "ViT-B-32", "ViT-B-32:no_such_tag", "no such model:openai"])
+def test_refuses_names_that_it_does_not_understand(name: str) -> None:
+    with pytest.raises(ModelUnavailable, match="write ARCHITECTURE:TAG"):
+        OpenClipCaptioner(name)
+
+
+def test_without_a_hub_a_model_fails_fast(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hub, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    started = time.monotonic()
+
+    with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:9 does not answer"):
+        OpenClipCaptioner("ViT-B-32:laion2b_s34b_b79k")
+
+    assert time.monotonic() - started < 10
+    assert not hub.is_offline_mode()
+
+
+def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="open_clip_config"):
+        OpenClipCaptioner(f"local-dir:{tmp_path}")

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from shared.layout import plan_sheet
+from shared.schemas import JobSpec, LabelPosition
+from tests.unit.pipeline.sheets import (
+    COLORS,
+    brightest,
+    cut,
+    darkest,
+    drawn_outside,
+    is_plain,
+    page,
+    plain,
+    rendered,
+)
+from worker.pipeline.render import render_sheet
+
+LONG = "a wide shot of an astronaut before the flag in soft studio light " * 20
+
+
+@pytest.mark.parametrize("label", ["short", LONG, "x" * 100_000, "j\u0301\u0302\u0303\u0304Åg" * 9])
+@pytest.mark.parametrize("cell_size", [(16, 16), (64, 48), (200, 50)])
+def test_a_label_never_leaves_its_band(
+    tmp_path: Path, label: str, cell_size: tuple[int, int]
+) -> None:
+    spec = JobSpec(cell_size=cell_size, margin=3, font_size=14, cols=2)
+    render_sheet(spec, plain(4, cell_size, label), tmp_path, max_pixels=10**8)
+    layout = plan_sheet(spec, 4, max_pixels=10**8)
+    with Image.open(tmp_path / "page-1.png") as image:
+        bands = [cell.band for cell in layout.cells if cell.band]
+        assert all(cut(image, band).getcolors(1) is None for band in bands)  # something is there
+        assert not drawn_outside(image, [cell.picture for cell in layout.cells] + bands)
+
+
+def test_no_label_means_an_empty_band(tmp_path: Path) -> None:
+    sheet = rendered(tmp_path, plain(4, label="\u200b"))
+    pictures = [placed.picture for placed in sheet.manifest.images if placed.picture]
+    assert not drawn_outside(page(sheet), pictures)
+
+
+def test_an_overlay_darkens_the_lower_edge_of_its_picture_only(tmp_path: Path) -> None:
+    entries = plain(2, (64, 48), "label")
+    sheet = rendered(tmp_path, entries, label_position=LabelPosition.OVERLAY)
+    image = page(sheet)
+    for i, placed in enumerate(sheet.manifest.images):
+        assert placed.picture == placed.cell
+        picture = cut(image, placed.cell)
+        assert is_plain(picture.crop((0, 0, 64, 20)), COLORS[i])
+        red, green, blue = picture.getpixel((0, 47))  # type: ignore[misc]  # RGB: a tuple
+        assert red + green + blue < sum(COLORS[i]) / 2
+        assert brightest(picture.crop((0, 20, 64, 48))) > 220
+    assert not drawn_outside(image, [placed.cell for placed in sheet.manifest.images])
+
+
+def test_without_labels_the_cell_is_the_picture(tmp_path: Path) -> None:
+    sheet = rendered(
+        tmp_path, plain(3, label=LONG), label_position=LabelPosition.NONE, resize_mode="fill"
+    )
+    for i, placed in enumerate(sheet.manifest.images):
+        assert is_plain(cut(page(sheet), placed.cell), COLORS[i])
+
+
+def test_a_title_is_drawn_in_its_box_on_every_page(tmp_path: Path) -> None:
+    fields = {"rows": 1, "cols": 2, "title": "A title that is rather long, to be wrapped"}
+    sheet = rendered(tmp_path, plain(3, label=""), **fields)
+    spec = JobSpec(cell_size=(64, 48), margin=7, font_size=10, **fields)
+    title_box = plan_sheet(spec, 3, max_pixels=10**8).title_box
+    assert title_box is not None
+    for number in (1, 2):
+        image = page(sheet, number)
+        assert cut(image, title_box).getcolors(1) is None
+        pictures = [p.picture for p in sheet.manifest.images if p.page == number and p.picture]
+        assert not drawn_outside(image, [title_box, *pictures])
+
+
+@pytest.mark.parametrize("background", ["#000000", "#ffffff", "#777777", "#ffcc00", "#20104f"])
+def test_captions_stand_out_from_any_background(tmp_path: Path, background: str) -> None:
+    sheet = rendered(tmp_path, plain(1, label="WWWW"), background=background)
+    cell = sheet.manifest.images[0].cell
+    band = cut(page(sheet), cell).crop((0, 48, 64, cell.height))
+    assert brightest(band) - darkest(band) > 90

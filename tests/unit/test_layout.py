@@ -1,0 +1,198 @@
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import ErrorCode, GridscribeError
+from shared.layout import SheetLayout, plan_sheet
+from shared.schemas import Box, JobSpec, LabelPosition, Overflow, SheetFormat
+
+ROOMY = 10**12
+
+
+def plan(count: int, *, max_pixels: int = ROOMY, **fields: Any) -> SheetLayout:
+    return plan_sheet(JobSpec(**fields), count, max_pixels=max_pixels)
+
+
+def overlap(one: Box, two: Box) -> bool:
+    return (
+        one.x < two.x + two.width
+        and two.x < one.x + one.width
+        and one.y < two.y + two.height
+        and two.y < one.y + one.height
+    )
+
+
+def contains(outer: Box, inner: Box) -> bool:
+    return (
+        outer.x <= inner.x
+        and outer.y <= inner.y
+        and inner.x + inner.width <= outer.x + outer.width
+        and inner.y + inner.height <= outer.y + outer.height
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "grid"),
+    [
+        (1, (1, 1)),
+        (2, (1, 2)),
+        (4, (2, 2)),
+        (6, (2, 3)),
+        (9, (3, 3)),
+        (12, (3, 4)),
+        (100, (10, 10)),
+    ],
+)
+def test_a_grid_nobody_asked_for_is_nearly_square(count: int, grid: tuple[int, int]) -> None:
+    layout = plan(count)
+    assert (layout.rows, layout.cols) == grid
+
+
+def test_wide_cells_get_more_rows_than_columns() -> None:
+    layout = plan(12, cell_size=(800, 100), label_position=LabelPosition.NONE)
+    assert layout.rows > layout.cols
+
+
+def test_rows_alone_decide_the_columns() -> None:
+    layout = plan(7, rows=2)
+    assert (layout.rows, layout.cols, len(layout.pages)) == (2, 4, 1)
+
+
+def test_columns_alone_decide_the_rows() -> None:
+    layout = plan(7, cols=2)
+    assert (layout.rows, layout.cols, len(layout.pages)) == (4, 2, 1)
+
+
+def test_a_single_page_keeps_the_rows_that_were_asked_for() -> None:
+    one, full = plan(1, rows=3, cols=3), plan(9, rows=3, cols=3)
+    assert one.pages == full.pages
+
+
+def test_twelve_images_in_three_by_three_make_two_pages() -> None:
+    layout = plan(12, rows=3, cols=3)
+    first, second = layout.pages
+    assert [cell.page for cell in layout.cells] == [1] * 9 + [2] * 3
+    assert second.width == first.width
+    assert second.height < first.height / 2
+
+
+def test_growing_adds_rows_instead_of_pages() -> None:
+    layout = plan(12, rows=3, cols=3, overflow=Overflow.GROW)
+    assert (layout.rows, layout.cols, len(layout.pages)) == (4, 3, 1)
+
+
+def test_overflow_as_an_error_names_both_counts() -> None:
+    with pytest.raises(GridscribeError, match=r"12 images .* 3 x 3 = 9") as caught:
+        plan(12, rows=3, cols=3, overflow=Overflow.ERROR)
+    assert caught.value.code is ErrorCode.IMAGES_DO_NOT_FIT
+
+
+def test_no_image_at_all_is_a_mistake_of_the_program() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        plan(0)
+
+
+def test_a_band_lies_below_its_picture_and_an_overlay_within_it() -> None:
+    below = plan(1).cells[0]
+    assert below.band is not None
+    assert below.band.y == below.picture.y + below.picture.height
+    over = plan(1, label_position=LabelPosition.OVERLAY).cells[0]
+    assert over.band is not None
+    assert contains(over.picture, over.band)
+    assert plan(1, label_position=LabelPosition.NONE).cells[0].band is None
+
+
+def test_more_label_columns_get_a_higher_band() -> None:
+    few, many = plan(1, labels=("seed",)).cells[0], plan(1, labels=("a", "b", "c", "d")).cells[0]
+    assert few.band is not None
+    assert many.band is not None
+    assert many.band.height > few.band.height
+
+
+@pytest.mark.parametrize(
+    ("format_", "limit"), [(SheetFormat.JPG, 65500), (SheetFormat.WEBP, 16383)]
+)
+def test_the_longest_side_of_a_format_is_kept_to_the_pixel(
+    format_: SheetFormat, limit: int
+) -> None:
+    fields: dict[str, Any] = {
+        "cols": 1,
+        "label_position": LabelPosition.NONE,
+        "format": format_,
+        "margin": 0,
+    }
+    count, rest = divmod(limit, 100)
+    assert plan(count, cell_size=(16, 100), **fields).pages[0].height == limit - rest
+    with pytest.raises(GridscribeError, match=re.escape(f"{limit:,} a side")) as caught:
+        plan(count + 1, cell_size=(16, 100), **fields)
+    assert caught.value.code is ErrorCode.SHEET_TOO_LARGE
+
+
+def test_png_has_no_longest_side() -> None:
+    assert plan(1000, cols=1).pages[0].height > 65500
+
+
+def test_advice_for_a_sheet_too_large_is_true() -> None:
+    with pytest.raises(GridscribeError) as caught:
+        plan(64, rows=8, cols=8, cell_size=(400, 200), max_pixels=5_000_000)
+    advice = re.search(r"cell_size up to (\d+) x (\d+), or at most (\d+) rows", str(caught.value))
+    assert advice is not None
+    width, height, rows = map(int, advice.groups())
+    plan(64, rows=8, cols=8, cell_size=(width, height), max_pixels=5_000_000)
+    plan(64, rows=rows, cols=8, cell_size=(400, 200), max_pixels=5_000_000)
+    with pytest.raises(GridscribeError):
+        plan(64, rows=rows + 1, cols=8, cell_size=(400, 200), max_pixels=5_000_000)
+
+
+def test_a_row_too_wide_is_told_how_many_columns_would_fit() -> None:
+    with pytest.raises(GridscribeError, match="at most 61 columns"):
+        plan(500, rows=1, format=SheetFormat.WEBP)
+
+
+def test_resizing_every_picture_beyond_a_page_is_refused() -> None:
+    with pytest.raises(GridscribeError, match="16384 x 16384") as caught:
+        plan(1, preprocessing={"resize": (16384, 16384)}, max_pixels=120_000_000)
+    assert caught.value.errors[0].location == "spec.preprocessing.resize"
+
+
+def test_a_title_stands_above_the_first_row_on_every_page() -> None:
+    layout = plan(12, rows=3, cols=3, title="A title")
+    assert layout.title_box is not None
+    assert not any(overlap(layout.title_box, cell.cell) for cell in layout.cells)
+    assert plan(1, title="  ").title_box is None
+
+
+specs = st.builds(
+    JobSpec,
+    rows=st.none() | st.integers(1, 9),
+    cols=st.none() | st.integers(1, 9),
+    cell_size=st.tuples(st.integers(16, 300), st.integers(16, 300)),
+    margin=st.integers(0, 40),
+    font_size=st.integers(6, 60),
+    labels=st.lists(st.just("seed"), max_size=4).map(tuple),
+    label_position=st.sampled_from(LabelPosition),
+    overflow=st.sampled_from([Overflow.PAGES, Overflow.GROW]),
+    title=st.none() | st.text(max_size=80),
+)
+
+
+@given(specs, st.integers(1, 60))
+def test_no_image_is_lost_and_nothing_overlaps(spec: JobSpec, count: int) -> None:
+    layout = plan_sheet(spec, count, max_pixels=ROOMY)
+    assert [cell.index for cell in layout.cells] == list(range(count))
+    assert [page.page for page in layout.pages] == sorted({cell.page for cell in layout.cells})
+    for page in layout.pages:
+        canvas = Box(x=0, y=0, width=page.width, height=page.height)
+        cells = [cell for cell in layout.cells if cell.page == page.page]
+        boxes = [cell.cell for cell in cells] + ([layout.title_box] if layout.title_box else [])
+        assert all(contains(canvas, box) for box in boxes)
+        assert not any(overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
+        for cell in cells:
+            assert contains(cell.cell, cell.picture)
+            if cell.band is not None:
+                assert contains(cell.cell, cell.band)
+                is_overlay = spec.label_position is LabelPosition.OVERLAY
+                assert overlap(cell.picture, cell.band) == is_overlay

@@ -1,0 +1,204 @@
+"""Captions pictures for many callers with one warm model, and says so where it cannot."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from shared.schemas import ImageCaption
+from worker.captioning.batcher import Batcher, end_process
+from worker.captioning.captioner import FloatArray, ModelUnavailable
+from worker.captioning.model_registry import STARTER, ModelRegistry, ServedModel, create_captioner
+from worker.captioning.text_features import classifiers
+from worker.captioning.vocabulary import default_vocabulary
+from worker.captioning.zero_shot import caption
+
+logger = logging.getLogger(__name__)
+
+UNLOADED_INPUT_SIZE = 256
+"""What most models read, for callers that decode before any model is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRequest:
+    """What one caller wants of one picture's caption."""
+
+    model: str | None = None
+    """One of the deployment's models; None means its default."""
+    min_confidence: float | None = None
+    """None means the model's own bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptioningConfig:
+    models: tuple[str, ...]
+    """Those on offer; the first one is the default."""
+    fallback_to_starter: bool
+    cache_dir: Path
+    threads: int | None
+    """CPU threads of the model; None lets torch choose."""
+    max_batch: int
+    batch_wait_ms: float
+    batch_timeout_seconds: float
+    model_retry_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaptioningStatus:
+    asked: str
+    """The deployment's default model."""
+    in_use: str | None
+    """What serves requests for it; None where nothing does."""
+    device: str | None
+    reason: str | None
+    """Why the one is not the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    model: ServedModel | None
+    fallback_reason: str | None = None
+
+    def outcome(self, found: ImageCaption) -> ImageCaption:
+        """What the chosen model found, marked where it is not the asked one."""
+        if self.fallback_reason is None:
+            return found
+        reasons = [reason for reason in (self.fallback_reason, found.reason) if reason]
+        return found.model_copy(update={"fallback": True, "reason": "; ".join(reasons)})
+
+
+class Captioning:
+    """All methods may be called from many threads."""
+
+    def __init__(
+        self, config: CaptioningConfig, *, on_hang: Callable[[], None] = end_process
+    ) -> None:
+        """`on_hang` is called when a batch outlives its time; see Batcher."""
+        if not config.models:
+            raise ValueError("no captioning model is offered; name at least one, such as 'starter'")
+        self._config = config
+        self._registry = ModelRegistry(
+            self._load, retry_seconds=config.model_retry_seconds, on_failure=self._announce
+        )
+        self._batcher = Batcher(
+            max_batch=config.max_batch,
+            wait_seconds=config.batch_wait_ms / 1000,
+            timeout_seconds=config.batch_timeout_seconds,
+            on_hang=on_hang,
+        )
+
+    def load(self) -> None:
+        """Loads and warms up the default model, or what stands in for it; takes seconds.
+
+        Never raises for a model that cannot be loaded: it is tried again in the background.
+        """
+        self._choose(self._config.models[0])
+
+    @property
+    def input_size(self) -> int:
+        """Pixels that the shorter side of a picture should have at least when it is submitted."""
+        sizes = [served.captioner.input_size for served in self._registry.served]
+        return max(sizes, default=UNLOADED_INPUT_SIZE)
+
+    def submit(self, picture: Image.Image, request: CaptionRequest) -> Future[ImageCaption]:
+        """Preprocesses in the calling thread and queues for the inference thread.
+
+        The future raises nothing of its own: where there is no caption to be had, it gives one
+        without text that says why. Cancel it to give up. The first request for a model other than
+        the default waits for it to load. Raises RuntimeError once closed.
+        """
+        choice = self._choose(request.model or self._config.models[0])
+        outcome: Future[ImageCaption] = Future()
+        if choice.model is None:
+            outcome.set_result(choice.outcome(ImageCaption()))
+            return outcome
+        model = choice.model
+        try:
+            pixels = model.captioner.preprocess(picture)
+        except Exception as error:  # noqa: BLE001 # a lazily decoded picture may fail in any way here
+            outcome.set_result(choice.outcome(_failed(model, error)))
+            return outcome
+
+        def finish(encoded: Future[FloatArray]) -> None:
+            if encoded.cancelled():
+                outcome.cancel()
+            if not outcome.set_running_or_notify_cancel():
+                return
+            try:
+                found = caption(
+                    encoded.result(),
+                    model.classifiers,
+                    model.captioner.scoring,
+                    model=model.captioner.name,
+                    min_confidence=request.min_confidence,
+                )
+            except Exception as error:  # noqa: BLE001 # whatever the model raised for this picture
+                found = _failed(model, error)
+            outcome.set_result(choice.outcome(found))
+
+        encoded = self._batcher.submit(model.captioner, pixels)
+        outcome.add_done_callback(lambda done: encoded.cancel() if done.cancelled() else None)
+        encoded.add_done_callback(finish)
+        return outcome
+
+    def status(self) -> CaptioningStatus:
+        """Blocks while the default model loads for the first time."""
+        asked = self._config.models[0]
+        choice = self._choose(asked)
+        captioner = choice.model.captioner if choice.model else None
+        return CaptioningStatus(
+            asked=asked,
+            in_use=captioner.name if captioner else None,
+            device=captioner.device if captioner else None,
+            reason=choice.fallback_reason,
+        )
+
+    def close(self) -> None:
+        """Finishes the running batch; cancels the futures of the images that still wait."""
+        self._registry.close()
+        self._batcher.close()
+
+    def _load(self, name: str) -> ServedModel:
+        captioner = create_captioner(name, self._config.threads)
+        known = classifiers(captioner, default_vocabulary(), self._config.cache_dir)
+        captioner.warm_up()
+        logger.info("the captioning model %r is warm on %s", name, captioner.device)
+        return ServedModel(captioner, known)
+
+    def _choose(self, name: str) -> _Choice:
+        if name not in self._config.models:
+            # The API refuses such names; a job may still be older than the deployment's list.
+            default = self._choose(self._config.models[0])
+            return _Choice(default.model, f"this worker does not offer the model {name!r}")
+        try:
+            return _Choice(self._registry.get(name))
+        except ModelUnavailable as failure:
+            return _Choice(self._stand_in(name), str(failure))
+
+    def _stand_in(self, name: str) -> ServedModel | None:
+        if name == STARTER or not self._config.fallback_to_starter:
+            return None
+        try:
+            return self._registry.get(STARTER)
+        except ModelUnavailable:
+            return None
+
+    def _announce(self, failure: ModelUnavailable) -> None:
+        stand_in = self._stand_in(failure.name)
+        logger.warning(
+            "%s; %s; next try in %g s",
+            failure,
+            f"{stand_in.captioner.name!r} serves instead"
+            if stand_in
+            else "its images are not captioned and keep their file names",
+            self._config.model_retry_seconds,
+        )
+
+
+def _failed(model: ServedModel, error: Exception) -> ImageCaption:
+    name = model.captioner.name
+    logger.warning("the captioning model %r failed on an image: %r", name, error)
+    return ImageCaption(model=name, reason=f"captioning failed on this image: {error}")

@@ -1,0 +1,203 @@
+"""Models of the open_clip library, on CUDA where there is one, else on the CPU."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import open_clip  # type: ignore[import-untyped] # ships no types
+import torch
+from huggingface_hub import constants as hub
+from PIL import Image
+from torch.nn import functional
+
+from worker.captioning.captioner import FloatArray, ModelUnavailable, OutOfDeviceMemory, Scoring
+from worker.captioning.preprocessing import PixelTransform
+from worker.captioning.vocabulary import FACETS, NULL_FACET
+
+HUB_PROBE_SECONDS = 3.0
+TEXT_BATCH = 64
+LOCAL_DIR = "local-dir:"
+
+HUGGING_FACE_NAMES = {
+    # OpenAI trained with an approximation of GELU; the plain names would give wrong features.
+    "openai/clip-vit-base-patch32": ("ViT-B-32-quickgelu", "openai"),
+    "openai/clip-vit-base-patch16": ("ViT-B-16-quickgelu", "openai"),
+    "openai/clip-vit-large-patch14": ("ViT-L-14-quickgelu", "openai"),
+}
+
+
+def parse_name(name: str) -> tuple[str, str | None]:
+    """A model's name as open_clip's architecture and tag; no tag where the first says it all.
+
+    Understood: `ARCHITECTURE:TAG`, `hf-hub:org/name`, `local-dir:/path` and the names of OpenAI's
+    models on the hub. Raises ModelUnavailable.
+    """
+    if name in HUGGING_FACE_NAMES:
+        return HUGGING_FACE_NAMES[name]
+    if name.startswith(("hf-hub:", LOCAL_DIR)):
+        return name, None
+    architecture, _, tag = name.partition(":")
+    if (architecture, tag) not in open_clip.list_pretrained():
+        raise ModelUnavailable(
+            name,
+            "open_clip knows no such model; write ARCHITECTURE:TAG as in "
+            "ViT-B-32:laion2b_s34b_b79k, hf-hub:org/name or local-dir:/path",
+        )
+    return architecture, tag
+
+
+class OpenClipCaptioner:
+    """A contrastive image and text model with its preprocessing and tokenizer."""
+
+    facets = frozenset({*FACETS, NULL_FACET})
+    uses_templates = True
+
+    def __init__(self, name: str, threads: int | None = None) -> None:
+        """Downloads the weights where they are not on disk. Raises ModelUnavailable."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.name = name
+        self._place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        model, self._tokenizer = _load(name)
+        self._transform = _pixel_transform(open_clip.get_model_preprocess_cfg(model))
+        self.scoring = Scoring(
+            scale=float(model.logit_scale.detach().exp()), min_confidence=0.3, min_margin=0.05
+        )
+        try:
+            self._model = model.eval().to(device=self._device, dtype=self._dtype)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelUnavailable(name, f"no room on {self._device}: {error}") from error
+
+    @property
+    def identity(self) -> str:
+        parts = [self.name, f"open_clip={version('open_clip_torch')}", str(self._dtype)]
+        if self.name.startswith(LOCAL_DIR):
+            for path in sorted(Path(self.name.removeprefix(LOCAL_DIR)).iterdir()):
+                stat = path.stat()
+                parts.append(f"{path.name}={stat.st_size}@{stat.st_mtime_ns}")
+        return " ".join(parts)
+
+    @property
+    def device(self) -> str:
+        return str(self._device)
+
+    @property
+    def input_size(self) -> int:
+        return self._transform.input_size
+
+    def preprocess(self, picture: Image.Image) -> FloatArray:
+        return self._transform(picture)
+
+    def encode_images(self, pixels: FloatArray) -> FloatArray:
+        with torch.inference_mode(), _out_of_memory_named():
+            batch = torch.from_numpy(pixels).to(self._device, self._dtype)
+            return _as_features(self._model.encode_image(batch))
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatArray:
+        parts = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
+            with torch.inference_mode(), _out_of_memory_named():
+                parts.append(_as_features(self._model.encode_text(tokens)))
+        return np.concatenate(parts)
+
+    def warm_up(self) -> None:
+        side = self._transform.size
+        self.encode_images(np.zeros((1, 3, side, side), dtype=np.float32))
+
+    def move_to_cpu(self) -> bool:
+        if self._device.type == "cpu":
+            return False
+        self._place(torch.device("cpu"))
+        self._model = self._model.to(device=self._device, dtype=self._dtype)
+        torch.cuda.empty_cache()
+        return True
+
+    def _place(self, device: torch.device) -> None:
+        self._device = device
+        self._dtype = torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    """Where the hardware has it, bf16 weights are 2 to 3.5 times as fast as fp32; else slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def _as_features(encoded: torch.Tensor) -> FloatArray:
+    # In fp32: bf16 has 8 bits, too few to tell near terms apart in a dot product.
+    features: FloatArray = functional.normalize(encoded.float(), dim=-1).cpu().numpy()
+    return features
+
+
+@contextmanager
+def _out_of_memory_named() -> Iterator[None]:
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        message = str(error).splitlines()[0]
+    else:
+        return
+    # Outside of the handler, so that the error's frames have let go of the batch.
+    torch.cuda.empty_cache()
+    raise OutOfDeviceMemory(message)
+
+
+def _load(name: str) -> tuple[Any, Callable[[list[str]], torch.Tensor]]:
+    """Model and tokenizer, on the CPU. Raises ModelUnavailable."""
+    architecture, tag = parse_name(name)
+    no_hub = None if name.startswith(LOCAL_DIR) else _why_no_hub()
+    try:
+        with _from_disk_only(on=no_hub is not None or name.startswith(LOCAL_DIR)):
+            model = open_clip.create_model(
+                architecture, pretrained=tag, device="cpu", require_pretrained=True
+            )
+            return model, open_clip.get_tokenizer(architecture)
+    except Exception as error:
+        # open_clip, the hub and safetensors each raise their own for weights they cannot get.
+        reason = no_hub or (str(error) or repr(error)).splitlines()[0]
+        raise ModelUnavailable(name, reason) from error
+
+
+def _why_no_hub() -> str | None:
+    """None where the hub answers."""
+    if hub.is_offline_mode():
+        return "its weights are not on disk and HF_HUB_OFFLINE forbids to download them"
+    try:
+        httpx.head(hub.ENDPOINT, timeout=HUB_PROBE_SECONDS)
+    except httpx.HTTPError as error:
+        return f"its weights are not on disk and the hub {hub.ENDPOINT} does not answer: {error}"
+    return None
+
+
+@contextmanager
+def _from_disk_only(*, on: bool) -> Iterator[None]:
+    """Left alone, the hub's client retries each file for most of a minute and logs every try."""
+    before = hub.HF_HUB_OFFLINE
+    hub.HF_HUB_OFFLINE = before or on
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE = before
+
+
+def _pixel_transform(config: dict[str, Any]) -> PixelTransform:
+    """open_clip's own description of a model's input, as ours."""
+    size = config["size"]
+    if isinstance(size, (tuple, list)):
+        height, width = size
+        if height != width:
+            raise ValueError(f"a model input of {width} x {height} is not supported, only squares")
+        size = height
+    return PixelTransform(
+        size=size,
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resample=Image.Resampling[str(config["interpolation"]).upper()],
+        resize_mode=config["resize_mode"],
+    )

@@ -1,0 +1,119 @@
+"""One page being drawn: pictures, placeholders, labels and the title, each within its own box."""
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from shared.layout import line_height, text_padding, title_font_size
+from shared.schemas import Box, JobSpec, LabelPosition
+from worker.pipeline.colors import BLACK, WHITE, Rgb, mix, muted_on, rgb, strongest_on
+from worker.pipeline.typeface import Typeface, Weight, typeface
+from worker.pipeline.typography import common_size, fitted
+
+PANEL_OPACITY = 0.62
+"""Of the black behind an overlaid label: white text has a contrast of 6 even on a white picture."""
+PLACEHOLDER_TEXT = "cannot be read"
+
+
+class PageCanvas:
+    """Draws on `image`, mode RGB. Boxes are in pixels of the page; texts come cleaned."""
+
+    def __init__(self, size: tuple[int, int], spec: JobSpec, label_size: int) -> None:
+        self._background = rgb(spec.background)
+        self._font_size = spec.font_size
+        self._is_overlay = spec.label_position is LabelPosition.OVERLAY
+        self._label_face = typeface(Weight.REGULAR, label_size)
+        self.image = Image.new("RGB", size, self._background)
+
+    def draw_title(self, text: str, box: Box) -> None:
+        asked = title_font_size(self._font_size)
+        room = text_room(box, asked)
+        face = typeface(Weight.BOLD, common_size([text], Weight.BOLD, room, asked))
+        top = text_padding(self._font_size) // 2
+        ink = strongest_on(self._background)
+        self._draw_lines(fitted(text, face, room), face, box, top, ink)
+
+    def draw_picture(self, picture: Image.Image, place: Box) -> Box:
+        """Centre it in `place`, which it must not exceed; returns the pixels that it takes."""
+        x = place.x + (place.width - picture.width) // 2
+        y = place.y + (place.height - picture.height) // 2
+        mask = picture.getchannel("A") if picture.mode == "RGBA" else None
+        self.image.paste(picture, (x, y), mask)
+        return Box(x=x, y=y, width=picture.width, height=picture.height)
+
+    def draw_placeholder(self, place: Box) -> None:
+        """A framed grey field with a cross and, where they have room, words."""
+        ink = strongest_on(self._background)
+        tile = Image.new("RGB", (place.width, place.height), mix(self._background, ink, 0.07))
+        draw = ImageDraw.Draw(tile)
+        stroke = mix(self._background, ink, 0.45)
+        draw.rectangle((0, 0, place.width - 1, place.height - 1), outline=stroke)
+        arm = min(place.width, place.height) // 12
+        x, y = place.width // 2, place.height // 2 - arm
+        for slope in (-1, 1):
+            ends = (x - arm, y - slope * arm, x + arm, y + slope * arm)
+            draw.line(ends, fill=stroke, width=max(1, arm // 4))
+        self.image.paste(tile, (place.x, place.y))
+        face = self._label_face
+        height = line_height(face.size)
+        top = y + arm + height // 2
+        if face.width(PLACEHOLDER_TEXT) < place.width - 4 and top + height < place.height:
+            self._draw_lines([PLACEHOLDER_TEXT], face, place, top, muted_on(self._background))
+
+    def draw_label(self, text: str, band: Box, picture: Box) -> None:
+        """Below the picture, or over its lower edge: `picture` has the pixels that it takes."""
+        if not text:
+            return
+        lines = fitted(text, self._label_face, text_room(band, self._font_size))
+        if self._is_overlay:
+            panel = self._panel(lines, band, picture)
+            self._darken(panel)
+            top, ink = text_padding(self._font_size) // 2, WHITE
+            self._draw_lines(lines, self._label_face, panel, top, ink)
+        else:
+            top, ink = text_padding(self._font_size), muted_on(self._background)
+            self._draw_lines(lines, self._label_face, band, top, ink)
+
+    def _panel(self, lines: Sequence[str], band: Box, picture: Box) -> Box:
+        """As wide as the picture, or as the text where that is wider, and no higher than needed.
+
+        It ends where the picture ends, but leaves a low picture alone rather than cover it all.
+        """
+        face, padding = self._label_face, text_padding(self._font_size)
+        text_width = math.ceil(max(face.width(line) for line in lines)) + padding
+        width = min(band.width, max(text_width, picture.width))
+        height = min(band.height, len(lines) * line_height(face.size) + padding)
+        over = picture if picture.height >= 2 * height else band
+        return Box(
+            x=band.x + (band.width - width) // 2,
+            y=over.y + over.height - height,
+            width=width,
+            height=height,
+        )
+
+    def _darken(self, box: Box) -> None:
+        corners = (box.x, box.y, box.x + box.width, box.y + box.height)
+        under = self.image.crop(corners)
+        shade = Image.new("RGB", under.size, BLACK)
+        self.image.paste(Image.blend(under, shade, PANEL_OPACITY), corners)
+
+    def _draw_lines(
+        self, lines: Sequence[str], face: Typeface, box: Box, top: int, ink: Rgb
+    ) -> None:
+        """Centred lines from `top` pixels below the box's upper edge; never a pixel outside it."""
+        corners = (box.x, box.y, box.x + box.width, box.y + box.height)
+        tile = self.image.crop(corners)  # its edges clip what a glyph would draw outside
+        draw = ImageDraw.Draw(tile)
+        height = line_height(face.size)
+        first_baseline = top + (height - face.ascent - face.descent) // 2 + face.ascent
+        for number, line in enumerate(lines):
+            x = (box.width - face.width(line)) / 2
+            face.draw(draw, x, first_baseline + number * height, line, ink)
+        self.image.paste(tile, corners)
+
+
+def text_room(box: Box, font_size: int) -> tuple[int, int]:
+    """Width and height that a text may take within its box, whose padding follows `font_size`."""
+    padding = text_padding(font_size)
+    return max(1, box.width - padding), max(1, box.height - padding)

@@ -1,0 +1,151 @@
+"""From the bytes of a hostile file to an upright sRGB picture, decoded no larger than needed."""
+
+import contextlib
+import io
+import math
+from typing import BinaryIO, cast
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from shared.errors import UnreadableImageError
+from shared.schemas import ResizeMode
+
+READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""Pillow knows dozens more; the fewer decoders a hostile file can reach, the better."""
+
+DECODE_MARGIN = 2
+"""How many times the target a draft decode and a reduction stay above it: at 2 the result differs
+from that of a full decode by 0.2 of 255 on average, at 1 by 4."""
+
+ORIENTATION_TAG = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of this EXIF orientation upright."""
+
+PROFILE_MODES = {"RGB ": ("RGB", "RGBA"), "GRAY": ("L",), "CMYK": ("CMYK",)}
+"""Colour space of an ICC profile to the modes it can be applied to."""
+
+SRGB = ImageCms.createProfile("sRGB")
+
+
+def open_picture(
+    file: BinaryIO,
+    target: tuple[int, int] | None = None,
+    resize_mode: ResizeMode = ResizeMode.FILL,
+) -> Image.Image:
+    """The file's first frame, upright, in sRGB, mode RGB, or RGBA where it has transparency.
+
+    Args:
+        target: Width and height in pixels of the place it is for. A larger picture is scaled down,
+            keeping its proportions, until it just covers that place, or with `FIT` until it just
+            lies within; a smaller one is left as it is. None keeps every pixel.
+
+    Raises:
+        UnreadableImageError: with a sentence for the picture's owner.
+        OSError: or another of the file's own errors, when its bytes cannot be fetched.
+    """
+    data = file.read()  # by itself, so that a failing storage is not taken for a damaged picture
+    try:
+        return _decode(data, target, resize_mode)
+    except UnidentifiedImageError:
+        raise UnreadableImageError(
+            "it is not an image in a known format, or damaged at its very beginning"
+        ) from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError("it has far too many pixels") from None
+    except Exception as error:  # damage raises whatever each decoder trips over
+        raise UnreadableImageError(f"it is damaged: {error or type(error).__name__}") from error
+
+
+def resized(image: Image.Image, size: tuple[int, int], resize_mode: ResizeMode) -> Image.Image:
+    """`image` scaled up or down to fill `size` (width, height), or with `FIT` to lie within it."""
+    match resize_mode:
+        case ResizeMode.FIT:
+            return ImageOps.contain(image, size, Image.Resampling.BICUBIC)
+        case ResizeMode.FILL:
+            return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+        case ResizeMode.STRETCH:
+            return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _decode(data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode) -> Image.Image:
+    opened: Image.Image = Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
+    if target is not None:
+        # Not yet known to be upright: a draft must do for both ways.
+        sizes = (_reduced_size(opened.size, asked, resize_mode) for asked in (target, target[::-1]))
+        width, height = max(sizes)
+        opened.draft(None, (width * DECODE_MARGIN, height * DECODE_MARGIN))
+    opened.load()
+    profile = opened.info.get("icc_profile")
+    orientation = _orientation(opened)
+    image = _in_scalable_mode(opened)
+    if target is not None:
+        if orientation >= 5:
+            target = target[::-1]
+        size = _reduced_size(image.size, target, resize_mode)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=DECODE_MARGIN)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    return _opaque_if_it_is(_in_srgb(image, profile))
+
+
+def _reduced_size(
+    size: tuple[int, int], target: tuple[int, int], resize_mode: ResizeMode
+) -> tuple[int, int]:
+    """`size` scaled down to the target, never up."""
+    scales = [asked / side for asked, side in zip(target, size, strict=True)]
+    scale = min(scales) if resize_mode is ResizeMode.FIT else max(scales)
+    if scale >= 1:
+        return size
+    # The epsilon keeps 100 * (256 / 100) from becoming 257.
+    return math.ceil(size[0] * scale - 1e-6) or 1, math.ceil(size[1] * scale - 1e-6) or 1
+
+
+def _orientation(image: Image.Image) -> int:
+    """From 1, upright, to 8. TIFF files arrive here upright: Pillow turns them as it loads them."""
+    with contextlib.suppress(Exception):  # broken EXIF costs the orientation, not the picture
+        orientation = image.getexif().get(ORIENTATION_TAG)
+        if orientation in UPRIGHT:
+            return int(orientation)
+    return 1
+
+
+def _in_scalable_mode(image: Image.Image) -> Image.Image:
+    """The same in L, RGB, RGBA or CMYK: palettes, single bits and 16-bit values do not scale."""
+    if image.mode.startswith("I"):
+        # Of its 32 bits Pillow's mode I uses 16 for the formats that are read here.
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if image.mode == "F":
+        low, high = cast("tuple[float, float]", image.getextrema())
+        scale = 255 / (high - low or 1)
+        return image.point(lambda value: value * scale - low * scale).convert("L")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    if profile:
+        # A profile that is broken or for other pixels costs exact colours, not the picture.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if image.mode in PROFILE_MODES.get(source.profile.xcolor_space, ()):
+                transformed = ImageCms.profileToProfile(image, source, SRGB, outputMode=mode)
+                if transformed is not None:
+                    return transformed
+    return image.convert(mode)
+
+
+def _opaque_if_it_is(image: Image.Image) -> Image.Image:
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB")
+    return image

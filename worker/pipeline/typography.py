@@ -1,0 +1,129 @@
+"""Text into boxes: cleaned, wrapped, shrunk to one size a sheet, and only then cut."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from shared.layout import line_height
+from worker.pipeline.typeface import Typeface, Weight, typeface
+
+MAX_CHARACTERS = 4000
+"""Of one text; more than anybody would read under a picture."""
+MAX_MARKS = 4
+"""Combining marks in a row; living languages need no more."""
+SMALLEST_SHARE = 0.7
+"""Of the asked font size: how far labels may shrink before they are cut."""
+SMALLEST_SIZE = 9
+"""Pixels below which Latin text is hard to read; smaller only where that was asked for."""
+ELLIPSIS = "…"
+
+LINE_BREAKS = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+SPACES = re.compile(r"\s+")
+UNDRAWABLE = frozenset({"Cc", "Cf", "Cs"})
+"""Categories of control characters, bidi and zero-width ones, lone surrogates."""
+VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+
+IDEOGRAPHS = "\u2e80-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
+"""Chinese and Japanese, which may break after any character."""
+CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
+"""Full-width punctuation and brackets that must not begin a line."""
+UNBREAKABLE = re.compile(
+    rf"[{IDEOGRAPHS}][{CLOSING}]*\s*|[^\s{IDEOGRAPHS}/\\_-]+[/\\_-]*\s*|[/\\_-]+\s*|\s+"
+)
+"""Ideograph, word, or a file name's part with its separator; each with the space behind it."""
+
+
+def clean_text(text: str) -> str:
+    """`text` as it can be drawn: trimmed lines without what is invisible or moves other text about.
+
+    Its length is bounded, whatever the length of what comes in.
+    """
+    is_long = len(text) > MAX_CHARACTERS
+    text = unicodedata.normalize("NFC", text[:MAX_CHARACTERS])
+    lines = (SPACES.sub(" ", _drawable(line)).strip() for line in LINE_BREAKS.split(text))
+    return "\n".join(line for line in lines if line) + (ELLIPSIS if is_long else "")
+
+
+def _drawable(line: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in line:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if character.isspace():
+            kept.append(" ")
+        elif (
+            category not in UNDRAWABLE
+            and marks <= MAX_MARKS
+            and ord(character) not in VARIATION_SELECTORS
+        ):
+            kept.append(character)
+    return "".join(kept)
+
+
+def lines_within(height: int, font_size: int) -> int:
+    """How many lines a text of this height may have; one even where it is cut."""
+    return max(1, height // line_height(font_size))
+
+
+def common_size(texts: Sequence[str], weight: Weight, room: tuple[int, int], asked: int) -> int:
+    """The largest font size up to `asked` at which all `texts` fit into `room` (width, height).
+
+    Texts too long even for the smallest size do not count: they will be cut, and one of them
+    shall not shrink a whole sheet.
+    """
+    width, height = room
+
+    def fits(text: str, size: int) -> bool:
+        face, most = typeface(weight, size), lines_within(height, size)
+        return len(list(islice(_wrapped(text, face, width), most + 1))) <= most
+
+    smallest = min(asked, max(round(asked * SMALLEST_SHARE), SMALLEST_SIZE))
+    size = asked
+    while size > 1 and line_height(size) > height:
+        size -= 1
+    smallest = min(smallest, size)
+    for text in texts:
+        if not fits(text, size) and fits(text, smallest):
+            size = next(s for s in range(size - 1, smallest - 1, -1) if fits(text, s))
+    return size
+
+
+def fitted(text: str, face: Typeface, room: tuple[int, int]) -> list[str]:
+    """The lines of `text` within `room` (width, height); the last one ends in … if more is left."""
+    width, height = room
+    most = lines_within(height, face.size)
+    lines = list(islice(_wrapped(text, face, width), most + 1))
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], _with_ellipsis(lines[most - 1], face, width)]
+
+
+def _wrapped(text: str, face: Typeface, width: int) -> Iterator[str]:
+    for paragraph in text.split("\n"):
+        line, used = "", 0.0
+        for piece in UNBREAKABLE.findall(paragraph):
+            needed = face.width(piece.rstrip())
+            if line and used + needed > width:
+                yield line.rstrip()
+                line, used = "", 0.0
+            if needed <= width:
+                line, used = line + piece, used + face.width(piece)
+                continue
+            for character in piece:  # longer than a line
+                advance = face.width(character)
+                if line and used + advance > width:
+                    yield line
+                    line, used = "", 0.0
+                line, used = line + character, used + advance
+        yield line.rstrip()
+
+
+def _with_ellipsis(line: str, face: Typeface, width: int) -> str:
+    line = line.removesuffix(ELLIPSIS)
+    used = face.width(line) + face.width(ELLIPSIS)
+    while line and used > width:
+        used -= face.width(line[-1])
+        line = line[:-1]
+    return line.rstrip(" ,;:._-/") + ELLIPSIS
