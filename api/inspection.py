@@ -13,7 +13,7 @@ EXTENSIONS = frozenset({"png", "jpg", "jpeg", "jfif", "webp", "bmp", "tif", "tif
 READABLE = "PNG, JPEG, WebP, BMP, TIFF and GIF can be read"
 
 # Our own limit, `max_image_pixels`, is checked on every picture and is the stricter one; Pillow's
-# would only warn below twice its size.
+# would only warn below twice its size. This holds for the whole process.
 Image.MAX_IMAGE_PIXELS = None
 
 

@@ -13,6 +13,9 @@ from shared.schemas import ResizeMode
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow knows dozens more; the fewer decoders a hostile file can reach, the better."""
 
+MAX_PIXELS = 2 * 89_478_485
+"""Where Pillow, unless told otherwise, takes a picture for a bomb; the API accepts fewer."""
+
 DECODE_MARGIN = 2
 """How many times the target a draft decode and a reduction stay above it: at 2 the result differs
 from that of a full decode by 0.2 of 255 on average, at 1 by 4."""
@@ -77,6 +80,8 @@ def resized(image: Image.Image, size: tuple[int, int], resize_mode: ResizeMode) 
 
 def _decode(data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode) -> Image.Image:
     opened: Image.Image = Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
+    if opened.width * opened.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
     if target is not None:
         # Not yet known to be upright: a draft must do for both ways.
         sizes = (_reduced_size(opened.size, asked, resize_mode) for asked in (target, target[::-1]))
