@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from shared.schemas import Job, JobWarning, LabeledImage, Stage
+from shared.schemas import Job, JobStatus, JobWarning, LabeledImage, Stage
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -65,6 +65,8 @@ class StageProgress:
     def show_job(self, job: Job) -> None:
         if job.progress.stage in (Stage.CAPTIONING, Stage.COMPOSING):
             self.show(job.progress.stage, job.progress.done, job.progress.total)
+        elif job.status is JobStatus.SUCCEEDED:  # perhaps between two looks at it
+            self.show(Stage.COMPOSING, job.progress.total, job.progress.total)
 
 
 def print_labels(images: Sequence[LabeledImage]) -> None:

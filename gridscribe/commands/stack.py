@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -23,11 +24,13 @@ from gridscribe.console import (
 )
 from gridscribe.devstack import DevStack
 from gridscribe.image_files import find_images
+from gridscribe.supervisor import Log
 from shared.schemas import JobSpec, JobStatus
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 _READY_SECONDS = 180.0
+_HELD_LINES = 500
 
 
 def dev(
@@ -59,9 +62,11 @@ def demo(
     spec = JobSpec(rows=3, cols=3, use_clip=True)
     with (
         _ended_by_signals(),
-        DevStack(port=0, data_dir=output / ".data", log=print_child_line) as stack,
+        _told_on_failure() as log,
+        DevStack(port=0, data_dir=output / ".data", log=log) as stack,
     ):
-        stack.wait_ready(_READY_SECONDS)
+        with err.status("starting Valkey, the workers and the API ..."):
+            stack.wait_ready(_READY_SECONDS)
         ready = time.monotonic()
         with Client(stack.base_url) as client:
             with StageProgress() as progress:
@@ -81,6 +86,18 @@ def demo(
         f" job done {done - ready:.1f} s later",
         soft_wrap=True,
     )
+
+
+@contextlib.contextmanager
+def _told_on_failure() -> Iterator[Log]:
+    """Holds the processes' lines back; they are shown only where the block fails."""
+    held: deque[tuple[str, str]] = deque(maxlen=_HELD_LINES)
+    try:
+        yield lambda name, line: held.append((name, line))
+    except Exception:  # whatever it is, what the processes said belongs to it
+        for name, line in held:
+            print_child_line(name, line)
+        raise
 
 
 @contextlib.contextmanager
