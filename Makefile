@@ -30,7 +30,11 @@ dev: $(INSTALLED) ## Keep the whole service up on HOST (127.0.0.1) and PORT (800
 
 .PHONY: test
 test: $(INSTALLED) ## Run every test that needs nothing but .venv
-	@$(BIN)/python -m pytest -m "not system"
+	@$(BIN)/python -m pytest -m "not system and not faults"
+
+.PHONY: test-faults
+test-faults: $(INSTALLED) ## Kill and stop processes while they work: nothing may be lost
+	@$(BIN)/python -m pytest -m faults
 
 .PHONY: test-system
 test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say which are missing

@@ -116,9 +116,13 @@ def input_key(job_id: str, index: int) -> str:
     return f"jobs/{job_id}/inputs/{index:05d}"
 
 
-def output_key(job_id: str, attempt: int, name: str) -> str:
+def output_prefix(job_id: str, attempt: int) -> str:
     """Each attempt writes under its own name, so that a late one overwrites nothing."""
-    return f"jobs/{job_id}/outputs/{attempt}/{name}"
+    return f"jobs/{job_id}/outputs/{attempt}"
+
+
+def output_key(job_id: str, attempt: int, name: str) -> str:
+    return f"{output_prefix(job_id, attempt)}/{name}"
 
 
 def upload_key(tenant: str, upload_id: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
 from shared.labels import label_warnings, resolve_label
-from shared.object_storage import output_key
+from shared.object_storage import output_key, output_prefix
 from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
 from shared.work_units import Ticket
 from worker.backend import Backend
@@ -60,9 +60,11 @@ def _compose(
         for image in manifest.images
     )
     outcome = backend.lifecycle.commit_sheet(ticket, result, labeled, warnings)
-    if outcome is not Commit.COMMITTED:
+    if outcome is Commit.COMMITTED:
+        _remove_earlier_attempts(backend, ticket)
+    else:
         logger.warning("late commit refused (%s): %s", outcome, ticket)
-        backend.storage.delete_prefix(output_key(ticket.job_id, ticket.attempt, ""))
+        backend.storage.delete_prefix(output_prefix(ticket.job_id, ticket.attempt))
 
 
 def label_entries(
@@ -89,6 +91,12 @@ def label_entries(
             )
         )
     return entries, tuple(warnings)
+
+
+def _remove_earlier_attempts(backend: Backend, ticket: Ticket) -> None:
+    """An attempt whose worker was killed may have left pages behind."""
+    for attempt in range(1, ticket.attempt):
+        backend.storage.delete_prefix(output_prefix(ticket.job_id, attempt))
 
 
 def _store(

@@ -411,6 +411,20 @@ def test_another_tenants_job_is_not_found(front: FrontEnd) -> None:
         assert caught.value.code is ErrorCode.JOB_NOT_FOUND
 
 
+def test_a_commit_that_is_sent_again_counts_once_and_keeps_its_files(
+    front: FrontEnd, worker: JobLifecycle
+) -> None:
+    job = replace(new_job(), to_caption=())
+    front.create(job)
+    ticket = grant(worker, COMPOSE)
+    worker.start_compose(ticket)
+    assert worker.commit_sheet(ticket, RESULT, (), ()) is Commit.COMMITTED
+    assert worker.commit_sheet(ticket, RESULT, (), ()) is Commit.COMMITTED
+    other_attempt = RESULT.model_copy(update={"manifest_key": "of another attempt"})
+    assert worker.commit_sheet(ticket, other_attempt, (), ()) is Commit.LOST
+    assert front.get(job).result == RESULT
+
+
 def test_an_expired_job_is_gone_but_not_forgotten(
     front: FrontEnd, worker: JobLifecycle, settings: Settings
 ) -> None:
