@@ -27,6 +27,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.SHEET_TOO_LARGE: 422,
     ErrorCode.IMAGES_DO_NOT_FIT: 422,
     ErrorCode.UNKNOWN_UPLOAD: 422,
+    ErrorCode.PRESIGN_NOT_OFFERED: 501,
     ErrorCode.JOB_NOT_FOUND: 404,
     ErrorCode.JOB_EXPIRED: 410,
     ErrorCode.RESULT_NOT_READY: 409,

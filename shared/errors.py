@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     SHEET_TOO_LARGE = "sheet_too_large"
     IMAGES_DO_NOT_FIT = "images_do_not_fit"
     UNKNOWN_UPLOAD = "unknown_upload"
+    PRESIGN_NOT_OFFERED = "presign_not_offered"
     JOB_NOT_FOUND = "job_not_found"
     JOB_EXPIRED = "job_expired"
     RESULT_NOT_READY = "result_not_ready"
