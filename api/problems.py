@@ -28,6 +28,8 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.IMAGES_DO_NOT_FIT: 422,
     ErrorCode.UNKNOWN_UPLOAD: 422,
     ErrorCode.PRESIGN_NOT_OFFERED: 501,
+    ErrorCode.URL_NOT_ALLOWED: 422,
+    ErrorCode.FETCH_FAILED: 422,
     ErrorCode.JOB_NOT_FOUND: 404,
     ErrorCode.JOB_EXPIRED: 410,
     ErrorCode.RESULT_NOT_READY: 409,

@@ -25,6 +25,8 @@ class ErrorCode(StrEnum):
     IMAGES_DO_NOT_FIT = "images_do_not_fit"
     UNKNOWN_UPLOAD = "unknown_upload"
     PRESIGN_NOT_OFFERED = "presign_not_offered"
+    URL_NOT_ALLOWED = "url_not_allowed"
+    FETCH_FAILED = "fetch_failed"
     JOB_NOT_FOUND = "job_not_found"
     JOB_EXPIRED = "job_expired"
     RESULT_NOT_READY = "result_not_ready"

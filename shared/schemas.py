@@ -141,8 +141,10 @@ class JobSpec(StrictModel):
 
 
 class ImageReference(StrictModel):
-    """One image of a JSON submission: exactly one of `upload_id` and `data`."""
+    """One image of a JSON submission: exactly one of `url`, `upload_id` and `data`."""
 
+    url: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    """Fetched at once; `http://` or `https://`, public, without a redirect."""
     upload_id: str | None = None
     data: str | None = None
     """A data URI, `data:image/png;base64,...`."""

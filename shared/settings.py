@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     """Networks that are not public and may be connected to all the same, comma separated."""
     allowed_ports: Annotated[tuple[int, ...], NoDecode] = (80, 443)
+    fetch_timeout_seconds: float = Field(default=30.0, gt=0)
+    """For one image by URL, from the first step to its last byte."""
+    fetch_total_seconds: float = Field(default=120.0, gt=0)
+    """For all images by URL of one request."""
+    fetch_concurrency: int = Field(default=4, ge=1)
+    """Images by URL that one request fetches at once."""
 
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600

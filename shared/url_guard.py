@@ -65,8 +65,7 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
 class ForbiddenUrlError(Exception):
-    """The service does not connect there; the message says why, and never what it resolved to
-    beyond what the caller wrote."""
+    """The service does not connect there; the message says why, without its addresses."""
 
 
 def check_address(address: str, allowed: Iterable[Network] = ()) -> None:
@@ -161,12 +160,17 @@ def guarded_client(
     It keeps no cookies: what one server sets is no other caller's business.
     """
     return httpx.AsyncClient(
-        transport=_GuardedTransport(guard, verify or httpx.create_ssl_context(trust_env=False)),
+        transport=_GuardedTransport(guard, verify or _public_authorities()),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=timeout,
         trust_env=False,
         follow_redirects=False,
     )
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _GuardedTransport(httpx.AsyncHTTPTransport):
