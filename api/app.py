@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.dependencies import Services
 from api.error_handlers import add_error_handlers
+from api.image_fetching import ImageFetcher
 from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
@@ -19,6 +20,7 @@ from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings, get_settings
+from shared.url_guard import UrlGuard
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -50,6 +52,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             storage=storage,
             jobs=JobService(store, storage, settings),
             uploads=UploadService(store, storage, settings),
+            fetcher=ImageFetcher(UrlGuard.of(settings), settings),
             readiness=ReadinessService(store, storage, settings),
         )
         yield

@@ -44,7 +44,7 @@ async def from_file(file: BinaryIO) -> AsyncIterator[bytes]:
     """What `file` holds from its position on, read in a thread; closes it."""
     try:
         while chunk := await to_thread.run_sync(file.read, READ_CHUNK):
-            yield bytes(chunk)  # S3 readers give their own buffer type
+            yield chunk
     finally:
         await to_thread.run_sync(file.close)
 

@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Request
 
 from api.byte_streams import bounded
+from api.image_fetching import ImageFetcher
 from api.job_service import JobService
 from api.readiness import ReadinessService
 from api.upload_service import UploadService
@@ -26,6 +27,7 @@ class Services:
     storage: ObjectStorage
     jobs: JobService
     uploads: UploadService
+    fetcher: ImageFetcher
     readiness: ReadinessService
 
 

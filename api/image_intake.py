@@ -19,7 +19,14 @@ from shared.object_storage import ObjectStorage, input_key, job_prefix
 from shared.schemas import JobWarning, SourceImage
 from shared.settings import Settings
 
-_COLLECTED = frozenset({ErrorCode.NOT_AN_IMAGE, ErrorCode.TOO_MANY_PIXELS})
+_COLLECTED = frozenset(
+    {
+        ErrorCode.NOT_AN_IMAGE,
+        ErrorCode.TOO_MANY_PIXELS,
+        ErrorCode.URL_NOT_ALLOWED,
+        ErrorCode.FETCH_FAILED,
+    }
+)
 """Errors after which the next image is still looked at, so that a caller hears of all at once."""
 
 _log = logging.getLogger(__name__)
@@ -60,6 +67,11 @@ class ImageIntake:
                 image = await self._store(name, chunks)
                 given = {"label": label, "metadata": dict(metadata or {})}
                 self._images.append(image.model_copy(update=given))
+
+    def refuse(self, location: str, error: GridscribeError) -> None:
+        """Note why there are no bytes to add, or raise where going on makes no sense."""
+        with self._located(location):
+            raise error
 
     def images(self) -> tuple[SourceImage, ...]:
         """All images; raises `GridscribeError` naming every part that was refused."""

@@ -7,9 +7,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from api.layout_preview import PreviewRequest
-from shared.schemas import JobRequest, Manifest, Problem
+from shared.schemas import JobRequest, Manifest, PresignRequest, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
+
+_REFERENCED = (JobRequest, PreviewRequest, PresignRequest, Problem, Manifest)
+"""Models that routes name without FastAPI's help."""
 
 
 def json_body(model: str) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes
         )
         _, added = models_json_schema(
-            [(model, "validation") for model in (JobRequest, PreviewRequest, Problem, Manifest)],
+            [(model, "validation") for model in _REFERENCED],
             ref_template=_REFERENCE,
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})

@@ -11,7 +11,7 @@ from fastapi import Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from shared.errors import ErrorCode, GridscribeError
-from shared.object_storage import ObjectStorage
+from shared.object_storage import ObjectStorage, sheet_filename
 from shared.schemas import StoredPage, StoredResult
 
 LINK_LIFETIME = timedelta(hours=1)
@@ -27,8 +27,7 @@ class SheetFile:
 
     @classmethod
     def of(cls, job_id: str, page: int, result: StoredResult, stored: StoredPage) -> Self:
-        suffix = f"-page-{page}" if len(result.pages) > 1 else ""
-        filename = f"sheet-{job_id}{suffix}.{result.extension}"
+        filename = sheet_filename(job_id, page, len(result.pages), result.extension)
         return cls(stored.key, filename, result.media_type, f'"{stored.sha256}"')
 
 

@@ -4,9 +4,11 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import httpx
 from anyio import to_thread
 
 from api.byte_streams import from_bytes, from_file, read_whole
+from api.image_fetching import Downloads, ImageFetcher
 from api.image_intake import ImageIntake
 from api.multipart_stream import Part, read_parts
 from api.submission import Submission, choose_csv
@@ -48,7 +50,11 @@ def multipart_reader(
 
 
 def json_reader(
-    body: AsyncIterator[bytes], tenant: str, uploads: UploadService, settings: Settings
+    body: AsyncIterator[bytes],
+    tenant: str,
+    uploads: UploadService,
+    fetcher: ImageFetcher,
+    settings: Settings,
 ) -> SubmissionReader:
     """A `JobRequest`. It is held in memory, so it may have the size of one file at most."""
 
@@ -59,8 +65,19 @@ def json_reader(
             f"a JSON request may have {limit:,} bytes; send multipart, or POST /v1/uploads first",
         )
         request = parse_json(JobRequest, await read_whole(body, limit, too_large))
-        for position, reference in enumerate(request.images):
-            await _add_reference(intake, tenant, uploads, f"images[{position}]", reference)
+        if len(request.images) > settings.max_images:  # before anything is fetched for it
+            detail = f"a job may have {settings.max_images} images, not {len(request.images)}"
+            raise GridscribeError(ErrorCode.TOO_MANY_IMAGES, detail)
+        references = {f"images[{n}]": image for n, image in enumerate(request.images)}
+        for location, image in references.items():
+            _check_reference(location, image)
+        urls = {place: image.url for place, image in references.items() if image.url is not None}
+        async with fetcher.fetching(urls) as downloads:
+            for location, image in references.items():
+                if image.url is None:
+                    await _add_reference(intake, tenant, uploads, location, image)
+                else:
+                    await _add_download(intake, downloads, location, image.url, image)
         images = intake.images()
         part = None if request.csv is None else request.csv.encode()
         csv, warnings = choose_csv(part, intake.csv_files)
@@ -73,16 +90,33 @@ async def _add_reference(
     intake: ImageIntake, tenant: str, uploads: UploadService, location: str, image: ImageReference
 ) -> None:
     name = image.name
-    if image.data is not None and image.upload_id is None:
+    if image.data is not None:
         data = await to_thread.run_sync(_decode_data_uri, image.data, location)
         chunks = from_bytes(data)
-    elif image.upload_id is not None and image.data is None:
-        upload, file = await uploads.open(tenant, image.upload_id, location)
+    else:
+        upload, file = await uploads.open(tenant, image.upload_id or "", location)
         # Copied: the upload's own file goes when its time to live is over, the job's may stay.
         chunks, name = from_file(file), name or upload.name
-    else:
-        raise _bad_reference(location, "give exactly one of 'upload_id' and 'data'")
     await intake.add(location, name, chunks, label=image.label, metadata=image.metadata)
+
+
+async def _add_download(
+    intake: ImageIntake, downloads: Downloads, location: str, url: str, image: ImageReference
+) -> None:
+    place = f"{location}.url"
+    try:
+        file = await downloads.take(location)
+    except GridscribeError as error:
+        intake.refuse(place, error)
+        return
+    name = image.name or httpx.URL(url).path  # its last part is the name of the file
+    await intake.add(place, name, from_file(file), label=image.label, metadata=image.metadata)
+
+
+def _check_reference(location: str, image: ImageReference) -> None:
+    given = [source for source in (image.url, image.upload_id, image.data) if source is not None]
+    if len(given) != 1:
+        raise _bad_reference(location, "give exactly one of 'url', 'upload_id' and 'data'")
 
 
 def _decode_data_uri(uri: str, location: str) -> bytes:

@@ -14,8 +14,11 @@ from api.image_storing import store_image
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_store import JobStore
 from shared.object_storage import ObjectStorage, upload_key
-from shared.schemas import SourceImage, Upload
+from shared.schemas import PresignedUpload, StoredUpload, Upload
 from shared.settings import Settings
+
+LINK_LIFETIME = timedelta(hours=1)
+"""How long a link for putting is good."""
 
 
 class UploadService:
@@ -32,7 +35,7 @@ class UploadService:
         try:
             name = clean_name(filename, "image")
             image = await store_image(self._storage, self._settings, key, name, chunks)
-            await self._store.save_upload(tenant, upload_id, image)
+            await self._store.save_upload(tenant, upload_id, StoredUpload(name=name, key=key))
         except BaseException as error:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._storage.delete, key)
@@ -41,23 +44,53 @@ class UploadService:
             raise
         return Upload(
             upload_id=upload_id,
-            expires_at=datetime.now(UTC) + timedelta(seconds=self._settings.upload_ttl_seconds),
+            expires_at=datetime.now(UTC) + self._lifetime,
             **image.model_dump(
                 include={"name", "media_type", "width", "height", "bytes", "sha256"}
             ),
         )
 
+    async def presign(self, tenant: str, filename: str | None) -> PresignedUpload:
+        """A link for one file past this service; it is looked at by the job that uses it.
+
+        Raises `GridscribeError` PRESIGN_NOT_OFFERED where files are kept in a folder.
+        """
+        upload_id, name = str(uuid7()), clean_name(filename, "image")
+        key, link_lifetime = upload_key(tenant, upload_id), min(LINK_LIFETIME, self._lifetime)
+        now = datetime.now(UTC)
+        link = await to_thread.run_sync(self._storage.signed_url, key, link_lifetime, "PUT")
+        if link is None:
+            raise GridscribeError(
+                ErrorCode.PRESIGN_NOT_OFFERED,
+                "this service keeps files in a folder, which has no links; send the file itself"
+                " with POST /v1/uploads",
+            )
+        # Remembered before anything can be put there, so that the sweeper knows of all of it.
+        await self._store.save_upload(tenant, upload_id, StoredUpload(name=name, key=key))
+        return PresignedUpload(
+            upload_id=upload_id,
+            name=name,
+            url=link,
+            url_expires_at=now + link_lifetime,
+            expires_at=now + self._lifetime,
+            max_bytes=self._settings.max_file_bytes,
+        )
+
+    @property
+    def _lifetime(self) -> timedelta:
+        return timedelta(seconds=self._settings.upload_ttl_seconds)
+
     async def open(
         self, tenant: str, upload_id: str, location: str
-    ) -> tuple[SourceImage, BinaryIO]:
+    ) -> tuple[StoredUpload, BinaryIO]:
         """An earlier upload and its bytes.
 
         Raises `GridscribeError` UNKNOWN_UPLOAD, naming `location`, also for one that has expired.
         """
         try:
             UUID(upload_id)  # nothing else may become a part of a key
-            image = await self._store.get_upload(tenant, upload_id)
-            return image, await to_thread.run_sync(self._storage.open, image.key)
+            upload = await self._store.get_upload(tenant, upload_id)
+            return upload, await to_thread.run_sync(self._storage.open, upload.key)
         except (ValueError, FileNotFoundError, GridscribeError) as error:
             detail = f"there is no upload {upload_id[:64]!r}, or it has expired; send it again"
             raise GridscribeError(

@@ -19,7 +19,7 @@ from shared.job_record import (
     parse_record,
 )
 from shared.keyspace import PREFIX, script_source
-from shared.schemas import JobStatus, Priority, SourceImage
+from shared.schemas import JobStatus, Priority, StoredUpload
 from shared.settings import Settings
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
 
@@ -136,26 +136,26 @@ class JobStore:
             raise GridscribeError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id!r}")
         return JobStatus(cast("str", status))
 
-    async def save_upload(self, tenant: str, upload_id: str, image: SourceImage) -> None:
-        """Remember a stored upload until `upload_ttl_seconds` are over."""
+    async def save_upload(self, tenant: str, upload_id: str, upload: StoredUpload) -> None:
+        """Remember an upload until `upload_ttl_seconds` are over."""
         await self._save_upload(
             keys=[PREFIX],
             args=[
                 f"{tenant}:{upload_id}",
-                image.model_dump_json(),
-                image.key,
+                upload.model_dump_json(),
+                upload.key,
                 self._settings.upload_ttl_seconds * 1000,
             ],
         )
 
-    async def get_upload(self, tenant: str, upload_id: str) -> SourceImage:
+    async def get_upload(self, tenant: str, upload_id: str) -> StoredUpload:
         """Raises `GridscribeError` UNKNOWN_UPLOAD."""
         value = await self._redis.get(f"{PREFIX}upload:{tenant}:{upload_id}")
         if value is None:
             raise GridscribeError(
                 ErrorCode.UNKNOWN_UPLOAD, f"there is no upload {upload_id!r}, or it has expired"
             )
-        return SourceImage.model_validate_json(value)
+        return StoredUpload.model_validate_json(value, extra="ignore")
 
     async def ping(self) -> None:
         await self._redis.ping()

@@ -1,18 +1,38 @@
 """Files of jobs and uploads: a local folder or an S3 bucket, by one URL."""
 
 import contextlib
+import io
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
 from obstore.store import LocalStore, S3Store
 
+if TYPE_CHECKING:  # these are there for type checkers only
+    from _typeshed import WriteableBuffer
+    from obstore.store import RetryConfig
+
 PUT_CHUNK = 1024 * 1024
+
+# S3 refuses parts under 5 MiB; what waits for one upload is PART_SIZE times PARTS_AT_ONCE.
+PART_SIZE = 5 * 1024 * 1024
+PARTS_AT_ONCE = 2
+
+# Of a bucket that does not answer: some two seconds instead of three minutes, for a caller waits.
+RETRIES: "RetryConfig" = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=10),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=1),
+        "base": 2,
+    },
+}
 
 
 class ObjectStorage:
@@ -31,13 +51,15 @@ class ObjectStorage:
             self._store = LocalStore(self._root, mkdir=True)
         elif parts.scheme == "s3":
             self._root = None
-            self._store = S3Store.from_url(url)
+            # No options for the client: they would put out `AWS_ALLOW_HTTP` and its like.
+            self._store = S3Store.from_url(url, retry_config=RETRIES)
         else:
             raise ValueError(f"storage URL must begin with file:// or s3://, not {url!r}")
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store what `chunks` yields; if it raises, nothing is stored and the error goes on."""
-        await self._store.put_async(key, chunks, chunk_size=PUT_CHUNK)
+        part = PUT_CHUNK if self._root is not None else PART_SIZE
+        await self._store.put_async(key, chunks, chunk_size=part, max_concurrency=PARTS_AT_ONCE)
 
     async def put_bytes_async(self, key: str, data: bytes) -> None:
         await self._store.put_async(key, data)
@@ -45,14 +67,23 @@ class ObjectStorage:
     def put_bytes(self, key: str, data: bytes) -> None:
         self._store.put(key, data)
 
-    def put_file(self, key: str, path: Path) -> None:
-        self._store.put(key, path)
+    def put_file(self, key: str, path: Path, *, media_type: str, filename: str) -> None:
+        """Store a file that callers fetch: a bucket hands it out under this type and name."""
+        if isinstance(self._store, LocalStore):  # keeps no attributes; the front end knows both
+            self._store.put(key, path)
+            return
+        disposition = f'inline; filename="{filename}"'
+        self._store.put(
+            key,
+            path,
+            attributes={"Content-Type": media_type, "Content-Disposition": disposition},
+        )
 
     def open(self, key: str) -> BinaryIO:
         """A readable, seekable file over the object; its parts are fetched as they are read."""
         if self._root is not None:
             return (self._root / key).open("rb")
-        return cast("BinaryIO", obstore.open_reader(self._store, key))
+        return io.BufferedReader(_RemoteFile(obstore.open_reader(self._store, key)), PUT_CHUNK)
 
     async def read(self, key: str) -> bytes:
         """The whole object; for small ones."""
@@ -91,15 +122,42 @@ class ObjectStorage:
     def delete_prefix(self, prefix: str) -> int:
         """Remove every object below the folder `prefix`; returns how many there were."""
         keys = list(self.list_keys(prefix))
+        if self._root is None:
+            self._store.delete(keys)  # a thousand a request
+            return len(keys)
         for key in keys:
             self.delete(key)
-        if self._root is not None:
-            _remove_empty_folders(self._root / prefix)
+        _remove_empty_folders(self._root / prefix)
         return len(keys)
 
     def ping(self) -> None:
         """Raise if the storage cannot be reached."""
         next(iter(self._store.list("ping")), None)
+
+
+class _RemoteFile(io.RawIOBase):
+    """An object read over HTTP as Python's own files are: closed by `with`, giving `bytes`."""
+
+    def __init__(self, reader: "obstore.ReadableFile") -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._reader.seek(offset, whence)
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._reader.read(len(view))
+        view[: len(data)] = memoryview(data)
+        return len(data)
+
+    def readall(self) -> bytes:
+        return bytes(self._reader.read())
 
 
 def _remove_empty_folders(folder: Path) -> None:
@@ -123,6 +181,12 @@ def output_prefix(job_id: str, attempt: int) -> str:
 
 def output_key(job_id: str, attempt: int, name: str) -> str:
     return f"{output_prefix(job_id, attempt)}/{name}"
+
+
+def sheet_filename(job_id: str, page: int, pages: int, extension: str) -> str:
+    """What a page is called where a caller saves it; ASCII without quotes."""
+    suffix = f"-page-{page}" if pages > 1 else ""
+    return f"sheet-{job_id}{suffix}.{extension}"
 
 
 def upload_key(tenant: str, upload_id: str) -> str:

@@ -141,8 +141,10 @@ class JobSpec(StrictModel):
 
 
 class ImageReference(StrictModel):
-    """One image of a JSON submission: exactly one of `upload_id` and `data`."""
+    """One image of a JSON submission: exactly one of `url`, `upload_id` and `data`."""
 
+    url: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    """Fetched at once; `http://` or `https://`, public, without a redirect."""
     upload_id: str | None = None
     data: str | None = None
     """A data URI, `data:image/png;base64,...`."""
@@ -180,6 +182,14 @@ class SourceImage(StrictModel):
     """Given in the request."""
     csv_row: dict[str, str] | None = None
     """Column to value of the CSV row that names this image; None without one."""
+
+
+class StoredUpload(StrictModel):
+    """What the store keeps of a file sent ahead of its job; whoever uses it looks at its bytes."""
+
+    name: str
+    key: str
+    """In object storage."""
 
 
 class ScoredTerm(StrictModel):
@@ -395,3 +405,24 @@ class Upload(StrictModel):
     bytes: int
     sha256: str
     expires_at: datetime
+
+
+class PresignRequest(StrictModel):
+    """The JSON body of `POST /v1/uploads/presign`."""
+
+    name: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    """The file's name, as labels and the manifest will have it."""
+
+
+class PresignedUpload(StrictModel):
+    """`POST /v1/uploads/presign`: where to PUT one file, and what to call it in a job."""
+
+    upload_id: str
+    name: str
+    method: Literal["PUT"] = "PUT"
+    url: str
+    url_expires_at: datetime
+    expires_at: datetime
+    """When the upload itself is removed."""
+    max_bytes: int
+    """Of the file; a larger one is refused by the job that uses it."""

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, IPvAnyNetwork, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
@@ -71,12 +71,23 @@ class Settings(BaseSettings):
     max_queued_jobs_per_tenant: int = 1_000
     store_timeout_seconds: float = 2.0
 
+    # Addresses that callers name: images by URL, webhooks.
+    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    """Networks that are not public and may be connected to all the same, comma separated."""
+    allowed_ports: Annotated[tuple[int, ...], NoDecode] = (80, 443)
+    fetch_timeout_seconds: float = Field(default=30.0, gt=0)
+    """For one image by URL, from the first step to its last byte."""
+    fetch_total_seconds: float = Field(default=120.0, gt=0)
+    """For all images by URL of one request."""
+    fetch_concurrency: int = Field(default=4, ge=1)
+    """Images by URL that one request fetches at once."""
+
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600
     upload_ttl_seconds: int = 24 * 3600
     idempotency_ttl_seconds: int = 24 * 3600
 
-    @field_validator("clip_models", mode="before")
+    @field_validator("clip_models", "allowed_networks", "allowed_ports", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

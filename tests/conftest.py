@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.fixtures.valkey", "tests.fixtures.stack"]
+pytest_plugins = ["tests.fixtures.valkey", "tests.fixtures.stack", "tests.fixtures.s3"]

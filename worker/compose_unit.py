@@ -8,7 +8,7 @@ from pathlib import Path
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
 from shared.labels import label_warnings, resolve_label
-from shared.object_storage import output_key, output_prefix
+from shared.object_storage import output_key, output_prefix, sheet_filename
 from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
 from shared.work_units import Ticket
 from worker.backend import Backend
@@ -108,9 +108,11 @@ def _store(
 ) -> StoredResult:
     """Put pages and manifest under this attempt's own name; the commit makes them the job's."""
     pages: list[StoredPage] = []
-    for page in sheet.pages:
+    kind = work.spec.format
+    for number, page in enumerate(sheet.pages, start=1):
         key = output_key(ticket.job_id, ticket.attempt, page.path.name)
-        backend.storage.put_file(key, page.path)
+        filename = sheet_filename(ticket.job_id, number, len(sheet.pages), kind.value)
+        backend.storage.put_file(key, page.path, media_type=kind.media_type, filename=filename)
         pages.append(
             StoredPage(
                 key=key,
@@ -123,8 +125,8 @@ def _store(
     manifest_key = output_key(ticket.job_id, ticket.attempt, "manifest.json")
     backend.storage.put_bytes(manifest_key, manifest.model_dump_json().encode())
     return StoredResult(
-        media_type=work.spec.format.media_type,
-        extension=work.spec.format.value,
+        media_type=kind.media_type,
+        extension=kind.value,
         pages=tuple(pages),
         manifest_key=manifest_key,
     )

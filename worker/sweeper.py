@@ -5,6 +5,8 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from obstore.exceptions import BaseError as StorageError
+
 from shared.job_lifecycle import JobLifecycle
 from shared.object_storage import ObjectStorage, job_prefix
 
@@ -34,7 +36,7 @@ class Sweeper:
             if now >= self._next_orphans:
                 self._next_orphans = now + ORPHANS_EVERY
                 self.sweep_orphans()
-        except OSError as error:
+        except (OSError, StorageError) as error:
             logger.warning("storage not reachable, sweeping later: %s", error)
 
     def sweep_expired(self) -> int:

@@ -44,6 +44,8 @@ _submission = json_body("JobRequest") | multipart_body(
         Code.UNKNOWN_COLUMN,
         Code.UNKNOWN_TEMPLATE,
         Code.UNKNOWN_UPLOAD,
+        Code.URL_NOT_ALLOWED,
+        Code.FETCH_FAILED,
         Code.MODEL_NOT_OFFERED,
         Code.SHEET_TOO_LARGE,
         Code.IMAGES_DO_NOT_FIT,
@@ -64,13 +66,15 @@ async def submit_job(
     body: Body,
     idempotency_key: IdempotencyKeyHeader,
 ) -> Job:
-    """Accept a job. Its pictures may come as files, as uploads sent before or as data URIs."""
+    """Accept a job. Its pictures come as files, as uploads sent before, by URL or as data URIs."""
     content_type = request.headers.get("content-type")
     match media_type(content_type):
         case "multipart/form-data":
             reader = multipart_reader(body, content_type, services.settings)
         case "application/json":
-            reader = json_reader(body, tenant, services.uploads, services.settings)
+            reader = json_reader(
+                body, tenant, services.uploads, services.fetcher, services.settings
+            )
         case other:
             raise HTTPException(
                 415, f"Content-Type is {other or 'missing'}; send {MULTIPART} or application/json"

@@ -4,12 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
+from api.byte_streams import read_whole
 from api.dependencies import Body, FromServices, Tenant
 from api.multipart_stream import MULTIPART, media_type, read_single_part
-from api.openapi import binary, multipart_body
+from api.openapi import binary, json_body, multipart_body
 from api.problems import documented
+from api.validation import parse_json
 from shared.errors import ErrorCode as Code
-from shared.schemas import Upload
+from shared.errors import GridscribeError
+from shared.schemas import PresignedUpload, PresignRequest, Upload
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
@@ -49,3 +52,26 @@ async def upload_image(
             raise HTTPException(
                 415, f"Content-Type must be {MULTIPART}, image/* or application/octet-stream"
             )
+
+
+@router.post(
+    "/presign",
+    status_code=201,
+    responses=documented(
+        Code.INVALID_REQUEST,
+        Code.REQUEST_TOO_LARGE,
+        Code.PRESIGN_NOT_OFFERED,
+        Code.SERVICE_UNAVAILABLE,
+    ),
+    openapi_extra={"requestBody": {"content": json_body("PresignRequest")}},
+)
+async def presign_upload(services: FromServices, tenant: Tenant, body: Body) -> PresignedUpload:
+    """A link to PUT one file into the bucket, past this service; only with S3 storage.
+
+    The file is looked at by the job that names the `upload_id`, which refuses it as any other.
+    """
+    limit = services.settings.max_spec_bytes
+    too_large = GridscribeError(Code.REQUEST_TOO_LARGE, f"this body may have {limit:,} bytes")
+    data = await read_whole(body, limit, too_large)
+    request = parse_json(PresignRequest, data) if data else PresignRequest()
+    return await services.uploads.presign(tenant, request.name)
