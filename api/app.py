@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from api.dependencies import Services
+from api.access import AccessControl
+from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
 from api.job_service import JobService
 from api.openapi import build_openapi
@@ -33,8 +34,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)
-    for routes in (jobs, results, uploads, catalog, preview, health):
-        app.include_router(routes.router)
+    for routes in (jobs, results, uploads, catalog, preview):
+        app.include_router(routes.router, dependencies=[Depends(get_tenant)])
+    app.include_router(health.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
@@ -51,6 +53,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             jobs=JobService(store, storage, settings),
             uploads=UploadService(store, storage, settings),
             readiness=ReadinessService(store, storage, settings),
+            access=AccessControl(redis, settings),
         )
         yield
 

@@ -44,6 +44,8 @@ def _answer(request: Request, error: GridscribeError) -> Response:
         request_id=request_id(request),
     )
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="gridscribe"'
     return problem_response(body, headers)
 
 

@@ -36,7 +36,11 @@ class JobService:
         self, tenant: str, read: SubmissionReader, idempotency_key: str | None = None
     ) -> JobRecord:
         """Accept a job: once this returns it is never lost. A refused one leaves nothing behind."""
-        await self._store.ping()  # before the files come: nothing can be accepted without the store
+        # Before the files come: nothing can be accepted without the store.
+        if idempotency_key is None:
+            await self._store.check_quota(tenant)
+        else:
+            await self._store.ping()  # a repeat is answered whatever its tenant has used since
         intake = ImageIntake(self._storage, self._settings, str(uuid7()))
         async with intake.discarded_on(BaseException):
             submission = await read(intake)

@@ -26,7 +26,8 @@ class UploadService:
 
     async def save(self, tenant: str, filename: str | None, chunks: AsyncIterator[bytes]) -> Upload:
         """Store one image; raises `GridscribeError` as a job's images do, naming `file`."""
-        await self._store.ping()  # before the bytes come: nothing can be kept without the store
+        # Before the bytes come: nothing can be kept without the store.
+        await self._store.check_quota(tenant)
         upload_id = str(uuid7())
         key = upload_key(tenant, upload_id)
         try:
