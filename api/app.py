@@ -14,12 +14,13 @@ from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
-from api.routes import catalog, health, jobs, preview, results, uploads
+from api.routes import catalog, health, jobs, preview, results, templates, uploads
 from api.upload_service import UploadService
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings, get_settings
+from shared.template_store import TemplateStore
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -34,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)
-    for routes in (jobs, results, uploads, catalog, preview):
+    for routes in (jobs, results, uploads, catalog, preview, templates):
         app.include_router(routes.router, dependencies=[Depends(get_tenant)])
     app.include_router(health.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
@@ -46,14 +47,16 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     configure_logging("api", settings.log_level)
     async with connect(settings) as redis:
         store = JobStore(redis, settings)
+        templates_of_tenants = TemplateStore(redis)
         storage = ObjectStorage(settings.effective_storage_url)
         app.state.services = Services(
             settings=settings,
             storage=storage,
-            jobs=JobService(store, storage, settings),
+            jobs=JobService(store, templates_of_tenants, storage, settings),
             uploads=UploadService(store, storage, settings),
             readiness=ReadinessService(store, storage, settings),
             access=AccessControl(redis, settings),
+            templates=templates_of_tenants,
         )
         yield
 

@@ -17,6 +17,7 @@ from api.upload_service import UploadService
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings
+from shared.template_store import TemplateStore
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -31,6 +32,7 @@ class Services:
     uploads: UploadService
     readiness: ReadinessService
     access: AccessControl
+    templates: TemplateStore
 
 
 def get_services(request: Request) -> Services:

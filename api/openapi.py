@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.layout_preview import PreviewRequest
 from shared.schemas import JobRequest, Manifest, Problem
+from shared.templates import NamedTemplate, Template
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -32,8 +33,9 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes
         )
+        read_by_routes = (JobRequest, PreviewRequest, Problem, Manifest, NamedTemplate, Template)
         _, added = models_json_schema(
-            [(model, "validation") for model in (JobRequest, PreviewRequest, Problem, Manifest)],
+            [(model, "validation") for model in read_by_routes],
             ref_template=_REFERENCE,
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})

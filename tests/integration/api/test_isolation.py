@@ -17,8 +17,6 @@ NOTHING_OF_A_TENANT = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/v1/models"),
-    ("GET", "/v1/templates"),
-    ("POST", "/v1/preview"),
 }
 """They neither show nor take anything that belongs to one tenant."""
 
@@ -52,7 +50,12 @@ def make_job(client: httpx.Client) -> str:
     return str(client.post(JOBS, files=[image_part("a.png")]).json()["id"])
 
 
-MAKERS: dict[str, Callable[[httpx.Client], str]] = {"job_id": make_job}
+def make_template(client: httpx.Client) -> str:
+    client.put("/v1/templates/poster", json={"rows": 2})
+    return "poster"
+
+
+MAKERS: dict[str, Callable[[httpx.Client], str]] = {"job_id": make_job, "name": make_template}
 """For each path parameter, what makes a thing of the client's own and gives its name."""
 
 
@@ -73,11 +76,41 @@ def keys_of_idempotency_do_not_meet(owner: httpx.Client, stranger: httpx.Client)
     assert len(ids) == 2
 
 
-COLLECTIONS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = {
+def strangers_do_not_see_a_template(owner: httpx.Client, stranger: httpx.Client) -> None:
+    make_template(owner)
+    listed = [
+        {template["name"] for template in client.get("/v1/templates").json()["data"]}
+        for client in (owner, stranger)
+    ]
+    assert listed[0] - listed[1] == {"poster"}
+    spec = {"template": "poster"}
+    refused = stranger.post("/v1/preview", json={"spec": spec, "count": 1})
+    assert refused.json()["code"] == "unknown_template"
+    assert "poster'; there are" in refused.json()["detail"]
+
+
+def names_of_templates_do_not_meet(owner: httpx.Client, stranger: httpx.Client) -> None:
+    for client in (owner, stranger):
+        answer = client.post("/v1/templates", json={"name": "same", "spec": {}})
+        assert answer.status_code == 201
+
+
+def strangers_do_not_replace_a_template(owner: httpx.Client, stranger: httpx.Client) -> None:
+    make_template(owner)
+    assert stranger.put("/v1/templates/poster", json={"rows": 9}).status_code == 201
+    assert owner.get("/v1/templates/poster").json()["spec"] == {"rows": 2}
+    assert stranger.delete("/v1/templates/poster").status_code == 204
+
+
+OWN_WAYS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = {
     ("POST", JOBS): keys_of_idempotency_do_not_meet,
+    ("GET", "/v1/templates"): strangers_do_not_see_a_template,
+    ("POST", "/v1/templates"): names_of_templates_do_not_meet,
+    ("PUT", "/v1/templates/{name}"): strangers_do_not_replace_a_template,
+    ("POST", "/v1/preview"): strangers_do_not_see_a_template,
     ("POST", "/v1/uploads"): strangers_cannot_use_an_upload,
 }
-"""Routes without a parameter in their path, each with its own way to be tried."""
+"""Routes that take or list things, or make them under a name; each is tried in its own way."""
 
 
 def routes(client: httpx.Client) -> list[tuple[str, str]]:
@@ -89,7 +122,7 @@ def test_a_tenants_things_are_not_there_for_another(
     service: httpx.Client, owner: httpx.Client, stranger: httpx.Client
 ) -> None:
     for method, path in routes(service):
-        if "{" not in path:
+        if "{" not in path or (method, path) in OWN_WAYS:
             continue
         (parameter,) = (part[1:-1] for part in path.split("/") if part.startswith("{"))
         assert parameter in MAKERS, f"{method} {path}: say in MAKERS how to make a {parameter}"
@@ -102,14 +135,14 @@ def test_a_tenants_things_are_not_there_for_another(
         assert owner.request(method, address).status_code != 404, f"{method} {path} proves nothing"
 
 
-def test_collections_hold_the_tenants_own_things_only(
+def test_what_takes_or_lists_things_knows_the_tenants_own_only(
     service: httpx.Client, owner: httpx.Client, stranger: httpx.Client
 ) -> None:
     for route in routes(service):
-        if "{" in route[1] or route in NOTHING_OF_A_TENANT:
-            continue
-        assert route in COLLECTIONS, f"{route}: say in COLLECTIONS how strangers are kept apart"
-        COLLECTIONS[route](owner, stranger)
+        if route in OWN_WAYS:
+            OWN_WAYS[route](owner, stranger)
+        elif "{" not in route[1]:
+            assert route in NOTHING_OF_A_TENANT, f"{route}: say how strangers are kept apart"
 
 
 def test_every_route_but_the_health_checks_wants_a_key(service: httpx.Client) -> None:
