@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    configure_logging("api", settings.log_level)
+    configure_logging("api", settings.log_level, settings.log_format)
     async with connect(settings) as redis:
         store = JobStore(redis, settings)
         templates_of_tenants = TemplateStore(redis)

@@ -16,6 +16,7 @@ from shared.job_record import IdempotencyKey, JobRecord, NewJob
 from shared.job_store import JobStore
 from shared.labels import needs_caption
 from shared.layout import plan_sheet
+from shared.logging import bound
 from shared.object_storage import ObjectStorage
 from shared.schemas import JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
@@ -65,7 +66,8 @@ class JobService:
         if created.replayed:
             await intake.discard()
         else:
-            _log.info("accepted job %s with %d images", job.id, len(job.images))
+            with bound(job_id=job.id):
+                _log.info("accepted a job with %d images", len(job.images))
         return await self._store.get(tenant, created.id)
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:

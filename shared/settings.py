@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.logging import LogFormat
 from shared.tenants import TenantName
 
 MEBIBYTE = 1024 * 1024
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     storage_url: str | None = None
     """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
     log_level: str = "INFO"
+    log_format: LogFormat = "text"
 
     # Who may call: docs/security.md.
     auth: Literal["required", "open"] = "required"
