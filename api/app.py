@@ -5,21 +5,23 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from api.dependencies import Services
+from api.access import AccessControl
+from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
 from api.image_fetching import ImageFetcher
 from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
-from api.routes import catalog, health, jobs, preview, results, uploads
+from api.routes import catalog, health, jobs, preview, results, templates, uploads
 from api.upload_service import UploadService
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings, get_settings
+from shared.template_store import TemplateStore
 from shared.url_guard import UrlGuard
 
 
@@ -35,25 +37,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)
-    for routes in (jobs, results, uploads, catalog, preview, health):
-        app.include_router(routes.router)
+    for routes in (jobs, results, uploads, catalog, preview, templates):
+        app.include_router(routes.router, dependencies=[Depends(get_tenant)])
+    app.include_router(health.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    configure_logging("api", settings.log_level)
+    configure_logging("api", settings.log_level, settings.log_format)
     async with connect(settings) as redis:
         store = JobStore(redis, settings)
+        templates_of_tenants = TemplateStore(redis)
         storage = ObjectStorage(settings.effective_storage_url)
         app.state.services = Services(
             settings=settings,
             storage=storage,
-            jobs=JobService(store, storage, settings),
+            jobs=JobService(store, templates_of_tenants, storage, settings),
             uploads=UploadService(store, storage, settings),
             fetcher=ImageFetcher(UrlGuard.of(settings), settings),
             readiness=ReadinessService(store, storage, settings),
+            access=AccessControl(redis, settings),
+            templates=templates_of_tenants,
         )
         yield
 

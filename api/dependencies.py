@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from redis.exceptions import RedisError
 
+from api.access import AccessControl
 from api.byte_streams import bounded
 from api.image_fetching import ImageFetcher
 from api.job_service import JobService
@@ -15,6 +18,7 @@ from api.upload_service import UploadService
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings
+from shared.template_store import TemplateStore
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -29,15 +33,45 @@ class Services:
     uploads: UploadService
     fetcher: ImageFetcher
     readiness: ReadinessService
+    access: AccessControl
+    templates: TemplateStore
 
 
 def get_services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-def get_tenant() -> str:
-    """Without keys there is one tenant."""
-    return "default"
+_bearer = HTTPBearer(auto_error=False, description="A key that `gridscribe keys create` printed")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def get_tenant(request: Request, bearer: Bearer) -> str:
+    """The caller's, by the key; counts the request."""
+    return await get_services(request).access.admit(*_presented(request, bearer))
+
+
+async def get_operator(request: Request, bearer: Bearer) -> str:
+    """The operator's own tenant, which this request must come from."""
+    return await get_services(request).access.admit_operator(*_presented(request, bearer))
+
+
+async def is_operator(request: Request, bearer: Bearer) -> bool:
+    """For what is open to all and says more to the operator."""
+    if bearer is None and get_services(request).settings.auth == "required":
+        return False  # nobody is refused here, so nothing is to be logged
+    try:
+        await get_operator(request, bearer)
+    except (GridscribeError, RedisError, OSError):
+        return False
+    return True
+
+
+def _presented(
+    request: Request, bearer: HTTPAuthorizationCredentials | None
+) -> tuple[str | None, str | None]:
+    """The key, and our own address to which it was sent."""
+    address: str | None = (request.scope.get("server") or (None,))[0]
+    return None if bearer is None else bearer.credentials, address
 
 
 def get_base_url(request: Request) -> str:

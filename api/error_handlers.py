@@ -44,6 +44,8 @@ def _answer(request: Request, error: GridscribeError) -> Response:
         request_id=request_id(request),
     )
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="gridscribe"'
     return problem_response(body, headers)
 
 
@@ -71,16 +73,15 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
     return problem_response(body, error.headers)
 
 
-async def _on_disconnect(request: Request, _: ClientDisconnect) -> Response:
-    _log.info("request %s: the caller left before its end", request_id(request))
+async def _on_disconnect(_request: Request, _: ClientDisconnect) -> Response:
+    _log.info("the caller left before the end of the request")
     return Response(status_code=400)  # nobody is there to read it
 
 
 async def _on_outage(request: Request, error: Exception) -> Response:
     # A store that is away says all by its message; a traceback for each request would hide it.
     trace = None if isinstance(error, RedisError) else error
-    identifier = request_id(request)
-    _log.error("request %s: store or storage failed: %s", identifier, error, exc_info=trace)
+    _log.error("store or storage failed: %s", error, exc_info=trace)
     if _is_full(error):
         full = "the service's storage is full; try again later"
         return _answer(

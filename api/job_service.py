@@ -1,6 +1,7 @@
 """Accept, show and cancel jobs."""
 
 import logging
+from collections.abc import Mapping
 from uuid import UUID
 
 from anyio import to_thread
@@ -15,10 +16,12 @@ from shared.job_record import IdempotencyKey, JobRecord, NewJob
 from shared.job_store import JobStore
 from shared.labels import needs_caption
 from shared.layout import plan_sheet
+from shared.logging import bound
 from shared.object_storage import ObjectStorage
 from shared.schemas import JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
-from shared.templates import apply_template
+from shared.template_store import TemplateStore
+from shared.templates import Template, apply_template
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +30,15 @@ class JobService:
     """Raises `GridscribeError` for what a caller can act on, and the store's and the storage's own
     errors when they cannot be reached."""
 
-    def __init__(self, store: JobStore, storage: ObjectStorage, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        templates: TemplateStore,
+        storage: ObjectStorage,
+        settings: Settings,
+    ) -> None:
         self._store = store
+        self._templates = templates
         self._storage = storage
         self._settings = settings
 
@@ -36,11 +46,16 @@ class JobService:
         self, tenant: str, read: SubmissionReader, idempotency_key: str | None = None
     ) -> JobRecord:
         """Accept a job: once this returns it is never lost. A refused one leaves nothing behind."""
-        await self._store.ping()  # before the files come: nothing can be accepted without the store
+        # Before the files come: nothing can be accepted without the store.
+        if idempotency_key is None:
+            await self._store.check_quota(tenant)
+        else:
+            await self._store.ping()  # a repeat is answered whatever its tenant has used since
         intake = ImageIntake(self._storage, self._settings, str(uuid7()))
         async with intake.discarded_on(BaseException):
             submission = await read(intake)
-            job = await to_thread.run_sync(self._plan, tenant, submission)
+            own = await self._templates.for_spec(tenant, submission.spec.template)
+            job = await to_thread.run_sync(self._plan, tenant, submission, own)
         idempotency = (
             IdempotencyKey(idempotency_key, submission.fingerprint()) if idempotency_key else None
         )
@@ -51,7 +66,8 @@ class JobService:
         if created.replayed:
             await intake.discard()
         else:
-            _log.info("accepted job %s with %d images", job.id, len(job.images))
+            with bound(job_id=job.id):
+                _log.info("accepted a job with %d images", len(job.images))
         return await self._store.get(tenant, created.id)
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
@@ -96,9 +112,9 @@ class JobService:
             )
         return result, result.pages[page - 1]
 
-    def _plan(self, tenant: str, submission: Submission) -> NewJob:
+    def _plan(self, tenant: str, submission: Submission, own: Mapping[str, Template]) -> NewJob:
         """Everything that can be found wrong before a worker looks at the job."""
-        spec = apply_template(submission.spec)
+        spec = apply_template(submission.spec, own)
         check_model(spec, self._settings)
         images, warnings = submission.images, submission.warnings
         table = None if submission.csv is None else _parse_csv_part(submission.csv)

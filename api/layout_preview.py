@@ -1,5 +1,6 @@
 """The geometry of a sheet before there is one: what `POST /v1/preview` takes and gives."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.layout import plan_sheet
 from shared.schemas import Box, JobSpec, ManifestPage, StrictModel
 from shared.settings import Settings
-from shared.templates import apply_template
+from shared.templates import Template, apply_template
 
 
 class PreviewRequest(StrictModel):
@@ -40,14 +41,14 @@ class Preview(StrictModel):
     cells: tuple[PreviewCell, ...]
 
 
-def preview(request: PreviewRequest, settings: Settings) -> Preview:
+def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Template]) -> Preview:
     """Raises the `GridscribeError` that a job with this spec would be refused with."""
     if request.count > settings.max_images:
         detail = f"a job may have {settings.max_images} images, not {request.count}"
         raise GridscribeError(
             ErrorCode.TOO_MANY_IMAGES, f"count: {detail}", errors=[ErrorLocation("count", detail)]
         )
-    spec = apply_template(request.spec)
+    spec = apply_template(request.spec, own)
     check_model(spec, settings)
     layout = plan_sheet(spec, request.count, max_pixels=settings.max_sheet_pixels)
     return Preview(

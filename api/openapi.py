@@ -8,10 +8,19 @@ from pydantic.json_schema import models_json_schema
 
 from api.layout_preview import PreviewRequest
 from shared.schemas import JobRequest, Manifest, PresignRequest, Problem
+from shared.templates import NamedTemplate, Template
 
 _REFERENCE = "#/components/schemas/{model}"
 
-_REFERENCED = (JobRequest, PreviewRequest, PresignRequest, Problem, Manifest)
+_REFERENCED = (
+    JobRequest,
+    PreviewRequest,
+    PresignRequest,
+    Problem,
+    Manifest,
+    NamedTemplate,
+    Template,
+)
 """Models that routes name without FastAPI's help."""
 
 

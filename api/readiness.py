@@ -1,6 +1,7 @@
 """Is everything there that a job needs?"""
 
 from collections.abc import Awaitable
+from typing import Literal
 
 import anyio
 from anyio import to_thread
@@ -24,13 +25,15 @@ class WorkerReadiness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """`GET /readyz`; `missing` is empty when all is well."""
+    """`GET /readyz`; `missing` is empty when all is well. Only the operator sees the workers."""
 
     ready: bool
     missing: tuple[str, ...]
     store: bool
     storage: bool
     dispatcher: bool
+    auth: Literal["required", "open"]
+    """`open`: callers on the machine's own loopback addresses need no key."""
     caption_workers: tuple[WorkerReadiness, ...]
     compose_workers: tuple[WorkerReadiness, ...]
 
@@ -40,6 +43,7 @@ class ReadinessService:
         self._store = store
         self._storage = storage
         self._timeout = settings.store_timeout_seconds
+        self._auth = settings.auth
 
     async def check(self) -> Readiness:
         """Answers within the store's time-out, whatever hangs."""
@@ -73,6 +77,7 @@ class ReadinessService:
             store=present["store"],
             storage=present["storage"],
             dispatcher=present["dispatcher"],
+            auth=self._auth,
             caption_workers=_shown(workers.get(WorkerKind.CAPTION, ())),
             compose_workers=_shown(workers.get(WorkerKind.COMPOSE, ())),
         )

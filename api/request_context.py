@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem, problem_response
+from shared.logging import bound
 
 HEADER = "X-Request-Id"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -42,11 +43,13 @@ class RequestContext:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            with bound(request_id=identifier):
+                await self._app(scope, receive, send_with_id)
         except Exception:
             if has_begun:
                 raise  # only breaking the connection can tell the caller now
-            _log.exception("request %s failed: %s %s", identifier, scope["method"], scope["path"])
+            with bound(request_id=identifier):
+                _log.exception("request failed: %s %s", scope["method"], scope["path"])
             unexpected = problem(
                 "internal_error",
                 500,

@@ -29,13 +29,15 @@ class UploadService:
 
     async def save(self, tenant: str, filename: str | None, chunks: AsyncIterator[bytes]) -> Upload:
         """Store one image; raises `GridscribeError` as a job's images do, naming `file`."""
-        await self._store.ping()  # before the bytes come: nothing can be kept without the store
+        # Before the bytes come: nothing can be kept without the store.
+        await self._store.check_quota(tenant)
         upload_id = str(uuid7())
         key = upload_key(tenant, upload_id)
         try:
             name = clean_name(filename, "image")
             image = await store_image(self._storage, self._settings, key, name, chunks)
-            await self._store.save_upload(tenant, upload_id, StoredUpload(name=name, key=key))
+            upload = StoredUpload(name=name, key=key)
+            await self._store.save_upload(tenant, upload_id, upload, image.bytes)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._storage.delete, key)
@@ -66,7 +68,8 @@ class UploadService:
                 " with POST /v1/uploads",
             )
         # Remembered before anything can be put there, so that the sweeper knows of all of it.
-        await self._store.save_upload(tenant, upload_id, StoredUpload(name=name, key=key))
+        # Its bytes count with the job that uses it: nobody knows yet how many there will be.
+        await self._store.save_upload(tenant, upload_id, StoredUpload(name=name, key=key), 0)
         return PresignedUpload(
             upload_id=upload_id,
             name=name,

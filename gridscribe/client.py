@@ -59,13 +59,16 @@ class Client:
     Every method raises `ApiError` or `ServerUnreachableError`.
     """
 
-    def __init__(self, base_url: str, *, timeout: float = 60, retries: int = 4) -> None:
+    def __init__(
+        self, base_url: str, *, api_key: str | None = None, timeout: float = 60, retries: int = 4
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._retries = retries
         self._http = httpx.Client(
             base_url=self.base_url,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 5)),
             mounts=_NO_PROXY,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
         )
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 Everything is started by command line, as in production; nothing of it is imported here.
 """
 
+import ipaddress
 import os
 import socket
 import sys
@@ -55,6 +56,11 @@ class DevStack:
         return f"http://{host}:{self.port}"
 
     @property
+    def redis_url(self) -> str:
+        """Of the store in use; empty before the start."""
+        return self._redis_url or (self._valkey.url if self._valkey else "")
+
+    @property
     def pids(self) -> dict[str, int]:
         """Process ids of `valkey`, `dispatcher`, `caption`, `compose` and `api`."""
         return self._supervisor.pids if self._supervisor else {}
@@ -69,9 +75,7 @@ class DevStack:
         if not self._redis_url:
             self._valkey = EmbeddedValkey(self.data_dir / "valkey")
             groups.append([self._valkey.command])
-        environment = self._children_environment(
-            self._redis_url or (self._valkey.url if self._valkey else "")
-        )
+        environment = self._children_environment(self.redis_url)
         groups += [
             [
                 self._command(environment, "dispatcher", "-m", "worker.dispatcher"),
@@ -143,6 +147,9 @@ class DevStack:
             "PYTHONPATH": os.pathsep.join(
                 filter(None, (str(_CODE_FOLDER), os.environ.get("PYTHONPATH")))
             ),
+            # On a loopback address the machine's own users need no key; elsewhere all callers do.
+            "GRIDSCRIBE_AUTH": os.environ.get("GRIDSCRIBE_AUTH")
+            or ("open" if _is_loopback(self.host) else "required"),
             "PYTHONUNBUFFERED": "1",
             # Decoding threads share the cores with the model's: threads that spin while they wait
             # cost it four fifths of its speed.
@@ -172,6 +179,13 @@ class DevStack:
             *("--host", self.host, "--port", str(self.port)),
             *("--log-level", "warning", "--timeout-graceful-shutdown", "5"),
         )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _claim_port(host: str, port: int) -> int:

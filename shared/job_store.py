@@ -21,6 +21,7 @@ from shared.job_record import (
 from shared.keyspace import PREFIX, script_source
 from shared.schemas import JobStatus, Priority, StoredUpload
 from shared.settings import Settings
+from shared.tenant_limits import daily_quotas, quota_error
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
 
 _PRIORITY_RANK = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
@@ -53,13 +54,15 @@ class JobStore:
         self._settings = settings
         self._create = redis.register_script(script_source("create"))
         self._cancel = redis.register_script(script_source("cancel"))
+        self._check_quota = redis.register_script(script_source("check_quota"))
         self._save_upload = redis.register_script(script_source("save_upload"))
 
     async def create(self, job: NewJob, idempotency: IdempotencyKey | None = None) -> CreatedJob:
         """Accept `job`: from the moment this returns it is never lost.
 
-        Raises `GridscribeError` with SERVICE_FULL or QUOTA_EXCEEDED when too many jobs wait, and
-        IDEMPOTENCY_MISMATCH when the key came with another payload before.
+        Raises `GridscribeError` with SERVICE_FULL or QUOTA_EXCEEDED when too many jobs wait or the
+        day's quota is used up, and IDEMPOTENCY_MISMATCH when the key came with another payload
+        before.
         """
         settings = self._settings
         fields: dict[str, str | int] = {
@@ -87,9 +90,13 @@ class JobStore:
                 settings.idempotency_ttl_seconds * 1000,
                 settings.max_queued_jobs,
                 settings.max_queued_jobs_per_tenant,
+                json.dumps(
+                    {"images": len(job.images), "bytes": sum(image.bytes for image in job.images)}
+                ),
+                daily_quotas(settings),
             ],
         )
-        outcome, job_id = cast("tuple[str, str]", reply)
+        outcome, job_id, *over = cast("list[str]", reply)
         match outcome:
             case "created" | "replayed":
                 return CreatedJob(job_id, outcome == "replayed")
@@ -101,10 +108,12 @@ class JobStore:
             case "tenant_full":
                 raise GridscribeError(
                     ErrorCode.QUOTA_EXCEEDED,
-                    f"{settings.max_queued_jobs_per_tenant} of your jobs are waiting or running "
+                    f"{job_id} of your jobs are waiting or running "
                     "already; try again when some have finished",
                     retry_after=5,
                 )
+            case "over_quota":
+                raise quota_error(over)
             case _:
                 raise GridscribeError(
                     ErrorCode.SERVICE_FULL,
@@ -136,17 +145,27 @@ class JobStore:
             raise GridscribeError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id!r}")
         return JobStatus(cast("str", status))
 
-    async def save_upload(self, tenant: str, upload_id: str, upload: StoredUpload) -> None:
-        """Remember an upload until `upload_ttl_seconds` are over."""
-        await self._save_upload(
+    async def save_upload(
+        self, tenant: str, upload_id: str, upload: StoredUpload, size: int
+    ) -> None:
+        """Remember an upload until `upload_ttl_seconds` are over; `size` bytes are on the quota.
+
+        Raises `GridscribeError` QUOTA_EXCEEDED.
+        """
+        over = await self._save_upload(
             keys=[PREFIX],
             args=[
                 f"{tenant}:{upload_id}",
                 upload.model_dump_json(),
                 upload.key,
                 self._settings.upload_ttl_seconds * 1000,
+                tenant,
+                json.dumps({"bytes": size}),
+                daily_quotas(self._settings),
             ],
         )
+        if over is not None:
+            raise quota_error(over)
 
     async def get_upload(self, tenant: str, upload_id: str) -> StoredUpload:
         """Raises `GridscribeError` UNKNOWN_UPLOAD."""
@@ -156,6 +175,12 @@ class JobStore:
                 ErrorCode.UNKNOWN_UPLOAD, f"there is no upload {upload_id!r}, or it has expired"
             )
         return StoredUpload.model_validate_json(value, extra="ignore")
+
+    async def check_quota(self, tenant: str) -> None:
+        """Raises `GridscribeError` QUOTA_EXCEEDED where today's is used up."""
+        over = await self._check_quota(keys=[PREFIX], args=[tenant, daily_quotas(self._settings)])
+        if over is not None:
+            raise quota_error(over)
 
     async def ping(self) -> None:
         await self._redis.ping()

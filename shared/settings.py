@@ -3,10 +3,13 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, IPvAnyNetwork, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.logging import LogFormat
+from shared.tenants import TenantName
 
 MEBIBYTE = 1024 * 1024
 
@@ -35,6 +38,13 @@ class Settings(BaseSettings):
     storage_url: str | None = None
     """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
     log_level: str = "INFO"
+    log_format: LogFormat = "text"
+
+    # Who may call: docs/security.md.
+    auth: Literal["required", "open"] = "required"
+    """`open` lets callers without a key in on loopback addresses, and nowhere else."""
+    operator_tenant: TenantName = "default"
+    """Its keys may also read `/metrics` and the workers on `/readyz`."""
 
     # Captioning.
     clip_models: Annotated[tuple[str, ...], NoDecode] = ("starter",)
@@ -70,6 +80,11 @@ class Settings(BaseSettings):
     max_queued_jobs: int = 10_000
     max_queued_jobs_per_tenant: int = 1_000
     store_timeout_seconds: float = 2.0
+    # What one tenant may use; `gridscribe keys limits` gives a tenant numbers of its own.
+    requests_per_minute: int = Field(default=6_000, ge=1)
+    images_per_day: int = Field(default=10_000_000, ge=1)
+    bytes_per_day: int = Field(default=1024 * 1024 * MEBIBYTE, ge=1)
+    """Of stored images; a day is one of UTC."""
 
     # Addresses that callers name: images by URL, webhooks.
     allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()

@@ -4,20 +4,49 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.schemas import CellSide, JobSpec, StrictModel
+from shared.schemas import (
+    CellSide,
+    JobSpec,
+    LabelPosition,
+    OpaqueColor,
+    Overflow,
+    Preprocessing,
+    ResizeMode,
+    SheetFormat,
+    StrictModel,
+)
 
 
 class Template(StrictModel):
-    """The part of a spec that a preset decides; the same units and limits as in `JobSpec`."""
+    """The part of a spec that a preset decides, as in `JobSpec`; what is not set stays open."""
 
-    rows: Annotated[int, Field(ge=1, le=500)]
-    cols: Annotated[int, Field(ge=1, le=500)]
-    cell_size: tuple[CellSide, CellSide]
-    margin: Annotated[int, Field(ge=0, le=500)]
-    font_size: Annotated[int, Field(ge=6, le=200)]
+    rows: Annotated[int, Field(ge=1, le=500)] | None = None
+    cols: Annotated[int, Field(ge=1, le=500)] | None = None
+    cell_size: tuple[CellSide, CellSide] = (256, 256)
+    margin: int = Field(default=10, ge=0, le=500)
+    font_size: int = Field(default=16, ge=6, le=200)
+    background: OpaqueColor = "#ffffff"
+    format: SheetFormat = SheetFormat.PNG
+    quality: int = Field(default=90, ge=1, le=100)
+    resize_mode: ResizeMode = ResizeMode.FIT
+    preprocessing: Preprocessing = Preprocessing()
+    label_position: LabelPosition = LabelPosition.BAND
+    overflow: Overflow = Overflow.PAGES
+
+
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class NamedTemplate(StrictModel):
+    """`POST /v1/templates`."""
+
+    name: TemplateName
+    """For `spec.template`."""
+    spec: Template
+    """The fields it decides."""
 
 
 def _template(rows: int, cols: int, side: int, margin: int, font_size: int) -> Template:
@@ -40,23 +69,26 @@ BUILT_IN_TEMPLATES: Mapping[str, Template] = MappingProxyType(
 )
 
 
-def apply_template(spec: JobSpec) -> JobSpec:
+_NONE: Mapping[str, Template] = MappingProxyType({})
+
+
+def apply_template(spec: JobSpec, own: Mapping[str, Template] = _NONE) -> JobSpec:
     """`spec` with its template's values wherever the caller gave none of their own.
 
-    A field sent as null counts as given: `rows: null` asks for as many rows as are needed.
+    `own` are templates beside the built-in ones. A field sent as null counts as given: `rows: null`
+    asks for as many rows as are needed.
 
     Raises:
         GridscribeError: `unknown_template`.
     """
     if spec.template is None:
         return spec
-    template = BUILT_IN_TEMPLATES.get(spec.template)
+    template = BUILT_IN_TEMPLATES.get(spec.template) or own.get(spec.template)
     if template is None:
-        detail = (
-            f"there is no template {spec.template!r}; there are {', '.join(BUILT_IN_TEMPLATES)}"
-        )
+        names = ", ".join({**BUILT_IN_TEMPLATES, **own})
+        detail = f"there is no template {spec.template!r}; there are {names}"
         raise GridscribeError(
             ErrorCode.UNKNOWN_TEMPLATE, detail, errors=[ErrorLocation("spec.template", detail)]
         )
-    missing = set(Template.model_fields) - spec.model_fields_set
-    return spec.model_copy(update={field: getattr(template, field) for field in missing})
+    decided = template.model_fields_set - spec.model_fields_set
+    return spec.model_copy(update={field: getattr(template, field) for field in decided})

@@ -33,16 +33,21 @@ def _kind_of(worker: Any) -> WorkerKind:
     raise SystemExit("start the worker with -Q caption or -Q compose")
 
 
+def _configure_logging(process: str) -> None:
+    settings = get_settings()
+    configure_logging(process, settings.log_level, settings.log_format)
+
+
 @signals.setup_logging.connect
 def _on_setup_logging(**_: object) -> None:
-    configure_logging("worker", get_settings().log_level)
+    _configure_logging("worker")
 
 
 @signals.worker_init.connect
 def _on_worker_init(sender: Any, **_: object) -> None:
     """Load the model before the first message is taken: consumption waits for this handler."""
     kind = _kind_of(sender)
-    configure_logging(kind, get_settings().log_level)
+    _configure_logging(kind)
     if kind is WorkerKind.CAPTION:
         try:
             from worker.caption_process import get_captioning  # torch: captioning workers alone

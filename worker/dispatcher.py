@@ -64,7 +64,7 @@ class Dispatcher:
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = get_settings()
-    configure_logging("dispatcher", settings.log_level)
+    configure_logging("dispatcher", settings.log_level, settings.log_format)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

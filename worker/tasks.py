@@ -2,6 +2,7 @@
 
 from celery import Celery
 
+from shared.logging import bound
 from shared.queue import MESSAGE_VERSION, TASK_NAMES
 from shared.work_units import Ticket, WorkerKind
 from worker.backend import get_backend
@@ -18,12 +19,14 @@ def register_tasks(app: Celery) -> None:
         from worker.caption_process import get_captioning
         from worker.caption_unit import caption_unit
 
-        caption_unit(get_backend(), get_captioning(), Ticket(job_id, unit, attempt))
+        with bound(job_id=job_id):
+            caption_unit(get_backend(), get_captioning(), Ticket(job_id, unit, attempt))
 
     @app.task(name=TASK_NAMES[WorkerKind.COMPOSE])
     def compose(version: int, job_id: str, unit: str, attempt: int) -> None:
         _check_version(version)
-        compose_unit(get_backend(), Ticket(job_id, unit, attempt))
+        with bound(job_id=job_id):
+            compose_unit(get_backend(), Ticket(job_id, unit, attempt))
 
 
 def _check_version(version: int) -> None:

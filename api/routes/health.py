@@ -1,9 +1,9 @@
 """For those who watch over the service."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from api.dependencies import FromServices
+from api.dependencies import Bearer, FromServices, is_operator
 from api.readiness import Readiness
 
 router = APIRouter(tags=["health"])
@@ -20,9 +20,16 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is missing"}})
-async def get_readiness(response: Response, services: FromServices) -> Readiness:
-    """Everything a job needs is there: store, storage, dispatcher and both kinds of workers."""
+async def get_readiness(
+    request: Request, response: Response, services: FromServices, bearer: Bearer
+) -> Readiness:
+    """Everything a job needs is there: store, storage, dispatcher and both kinds of workers.
+
+    Needs no key; the workers' hosts and models are shown to the operator's keys only.
+    """
     readiness = await services.readiness.check()
     if not readiness.ready:
         response.status_code = 503
+    if not (readiness.store and await is_operator(request, bearer)):
+        return readiness.model_copy(update={"caption_workers": (), "compose_workers": ()})
     return readiness

@@ -4,7 +4,7 @@ from anyio import to_thread
 from fastapi import APIRouter
 
 from api.byte_streams import read_whole
-from api.dependencies import Body, FromServices
+from api.dependencies import Body, FromServices, Tenant
 from api.layout_preview import Preview, PreviewRequest, preview
 from api.openapi import json_body
 from api.problems import documented
@@ -29,11 +29,12 @@ router = APIRouter(prefix="/v1/preview", tags=["preview"])
     ),
     openapi_extra={"requestBody": {"required": True, "content": json_body("PreviewRequest")}},
 )
-async def preview_layout(services: FromServices, body: Body) -> Preview:
+async def preview_layout(services: FromServices, tenant: Tenant, body: Body) -> Preview:
     """Where everything would stand; nothing is stored or queued."""
     limit = services.settings.max_spec_bytes
     too_large = GridscribeError(
         Code.REQUEST_TOO_LARGE, f"a preview may have {limit:,} bytes; it needs no images"
     )
     request = parse_json(PreviewRequest, await read_whole(body, limit, too_large))
-    return await to_thread.run_sync(preview, request, services.settings)
+    own = await services.templates.for_spec(tenant, request.spec.template)
+    return await to_thread.run_sync(preview, request, services.settings, own)

@@ -2,6 +2,10 @@
 
 from enum import IntEnum
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
 from gridscribe.client import ApiError, JobTimeoutError, ServerUnreachableError
 from gridscribe.image_files import InputError
 from gridscribe.supervisor import StackError
@@ -30,6 +34,7 @@ EXPECTED_ERRORS = (
     InputError,
     JobTimeoutError,
     OSError,
+    RedisError,
     ServerUnreachableError,
     StackError,
 )
@@ -44,7 +49,7 @@ def exit_code(error: BaseException) -> ExitCode:
             return ExitCode.FAILED
         case GridscribeError():
             return ExitCode.USAGE
-        case ServerUnreachableError():
+        case ServerUnreachableError() | RedisConnectionError() | RedisTimeoutError():
             return ExitCode.UNREACHABLE
         case ApiError():
             return ExitCode.REFUSED

@@ -1,5 +1,6 @@
 """Commands that talk to a running service."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def submit(
     output = output or Path(f"sheet.{spec.format}")
     spec = with_format_of(spec, output)
     images = find_images(paths, output)
-    with Client(server) as client:
+    with _connect(server) as client:
         with StageProgress() as progress:
             job = client.create_job(spec, images, csv, on_upload=progress.show_upload)
             if wait:
@@ -72,7 +73,7 @@ def submit(
 
 def status(job_id: JobId, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Show how far a job is, and its labels once it is done."""
-    with Client(server) as client:
+    with _connect(server) as client:
         job = client.get_job(job_id)
     _print_job(job, as_json=as_json)
     _exit_if_failed(job)
@@ -80,7 +81,7 @@ def status(job_id: JobId, server: Server = DEFAULT_SERVER, as_json: AsJson = Fal
 
 def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """End a job; one that runs stops at its next image."""
-    with Client(server) as client:
+    with _connect(server) as client:
         _print_job(client.cancel(job_id), as_json=as_json)
 
 
@@ -92,10 +93,15 @@ def download(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Fetch the sheet of a finished job, all its pages."""
-    with Client(server) as client:
+    with _connect(server) as client:
         target = output or Path(f"{job_id}.{client.get_job(job_id).spec.format}")
         for page in client.download(job_id, target):
             err.print(f"wrote {escape(str(page))}", soft_wrap=True)
+
+
+def _connect(server: str) -> Client:
+    # No option for the key: a command line can be read by every user of the machine.
+    return Client(server, api_key=os.environ.get("GRIDSCRIBE_API_KEY"))
 
 
 def _print_job(job: Job, *, as_json: bool) -> None:

@@ -48,6 +48,7 @@ def dev(
             err.print(
                 f"[bold green]ready:[/] {stack.base_url}, data in {escape(str(stack.data_dir))}"
             )
+            err.print(f"its store, for gridscribe keys: {escape(stack.redis_url)}", soft_wrap=True)
             while True:
                 signal.pause()
 

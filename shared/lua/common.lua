@@ -6,6 +6,8 @@
 -- job:ID:captions   hash, position -> ImageCaption
 -- leases:KIND       zset, "ID|unit" -> when its lease ends
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
+-- api_keys          hash, digest -> ApiKey      limits:TENANT    hash, name -> the tenant's own limit
+-- usage:TENANT:DAY  hash, images and bytes stored on that day of UTC
 -- queued, active, active:TENANT, jobs:TENANT, expiry, expired   zsets of job ids by time
 local P = KEYS[1]
 
@@ -158,5 +160,33 @@ end
 local function held_unit(id, unit, attempt, owner)
   local state = read_unit(id, unit)
   if state and state.attempt == tonumber(attempt) and state.owner == owner then return state end
+  return nil
+end
+
+-- A tenant's own limit where the operator set one, else everybody's.
+local function tenant_limit(tenant, name, default)
+  return tonumber(redis.call('HGET', P .. 'limits:' .. tenant, name) or default)
+end
+
+-- What `tenant` would go over by storing `used` today: {name, its limit, seconds until it may again}.
+local DAY_MS = 86400000
+local function over_quota(tenant, used, per_day)
+  for name, amount in pairs(used) do
+    local key = P .. 'usage:' .. tenant .. ':' .. math.floor(NOW / DAY_MS)
+    local limit = tenant_limit(tenant, name .. '_per_day', per_day[name])
+    if tonumber(redis.call('HGET', key, name) or 0) + amount > limit then
+      return {name, limit, math.ceil((DAY_MS - NOW % DAY_MS) / 1000)}
+    end
+  end
+  return nil
+end
+
+-- Counts `used` as stored today, unless that would go over: then as `over_quota`, and nothing.
+local function charge(tenant, used, per_day)
+  local over = over_quota(tenant, used, per_day)
+  if over then return over end
+  local key = P .. 'usage:' .. tenant .. ':' .. math.floor(NOW / DAY_MS)
+  for name, amount in pairs(used) do redis.call('HINCRBY', key, name, amount) end
+  redis.call('PEXPIRE', key, 2 * DAY_MS)
   return nil
 end

@@ -1,6 +1,7 @@
 local id, tenant, fields, images, units = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local idempotency_key, fingerprint, idempotency_ttl = ARGV[6], ARGV[7], ARGV[8]
-local max_jobs, max_tenant_jobs = tonumber(ARGV[9]), tonumber(ARGV[10])
+local max_jobs, max_tenant_jobs = tonumber(ARGV[9]), tenant_limit(ARGV[2], 'queued_jobs', ARGV[10])
+local used, per_day = cjson.decode(ARGV[11]), cjson.decode(ARGV[12])
 
 -- The same request, sent again after its connection broke.
 if redis.call('EXISTS', job_key(id)) == 1 then return {'created', id} end
@@ -13,7 +14,11 @@ if idempotency_key ~= '' then
   end
 end
 if redis.call('ZCARD', P .. 'active') >= max_jobs then return {'full', ''} end
-if redis.call('ZCARD', P .. 'active:' .. tenant) >= max_tenant_jobs then return {'tenant_full', ''} end
+if redis.call('ZCARD', P .. 'active:' .. tenant) >= max_tenant_jobs then
+  return {'tenant_full', tostring(max_tenant_jobs)}
+end
+local over = charge(tenant, used, per_day)
+if over then return {'over_quota', '', unpack(over)} end
 
 local record = {'id', id, 'tenant', tenant, 'status', 'queued', 'stage', 'waiting', 'created_at', NOW}
 for name, value in pairs(fields) do

@@ -111,6 +111,14 @@ def test_the_api_starts_with_its_extra_alone_and_without_the_worker() -> None:
     assert {"/v1/jobs", "/healthz"} <= set(printed.split())
 
 
+def test_the_extra_of_the_api_is_enough_to_make_keys() -> None:
+    program = "import sys; sys.argv = ['gridscribe', 'keys', '--help']; "
+    printed = run_with_extra(
+        "api", program + "from gridscribe.cli import main; main()", also_absent=("worker",)
+    )
+    assert "revoke" in printed
+
+
 def test_compose_worker_and_dispatcher_start_with_their_extra_alone() -> None:
     # Celery imports the broker's driver only when it connects.
     printed = run_with_extra(

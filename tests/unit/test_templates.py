@@ -2,7 +2,7 @@ import pytest
 
 from shared.errors import ErrorCode, GridscribeError
 from shared.schemas import JobSpec
-from shared.templates import BUILT_IN_TEMPLATES, apply_template
+from shared.templates import BUILT_IN_TEMPLATES, Template, apply_template
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,21 @@ def test_an_unknown_template_is_named_with_those_that_exist() -> None:
     with pytest.raises(GridscribeError, match=r"'huge'.*default, compact") as caught:
         apply_template(JobSpec(template="huge"))
     assert caught.value.code is ErrorCode.UNKNOWN_TEMPLATE
+
+
+def test_a_template_decides_only_what_it_sets() -> None:
+    own = {"mine": Template(cols=7)}
+    spec = apply_template(JobSpec(template="mine", margin=3), own)
+    assert (spec.cols, spec.margin, spec.rows) == (7, 3, None)
+    assert spec.model_fields_set == {"template", "margin", "cols"}
+
+
+def test_an_own_template_never_hides_a_built_in_one() -> None:
+    spec = apply_template(JobSpec(template="wide"), {"wide": Template(cols=7)})
+    assert spec.cols == 5
+
+
+def test_the_fields_of_a_template_are_those_of_a_spec() -> None:
+    template, spec = (model.model_json_schema() for model in (Template, JobSpec))
+    for field, schema in template["properties"].items():
+        assert schema == spec["properties"][field]

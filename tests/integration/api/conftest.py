@@ -18,6 +18,7 @@ def api_settings(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> S
         redis_url=valkey_url,
         data_dir=tmp_path_factory.mktemp("data"),
         clip_models=("starter", "ViT-B-32"),
+        auth="open",
         max_file_bytes=MEBIBYTE,
         max_request_bytes=4 * MEBIBYTE,
         max_spec_bytes=16 * 1024,

@@ -38,6 +38,7 @@ def test_an_upload_of_300_megabytes_takes_hardly_any_memory(
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environment = {
         "GRIDSCRIBE_REDIS_URL": api_settings.redis_url,
+        "GRIDSCRIBE_AUTH": "open",
         "GRIDSCRIBE_DATA_DIR": str(tmp_path),
     }
     process = subprocess.Popen(

@@ -1,0 +1,105 @@
+"""Who calls, and whether they may: every route but the health checks asks here."""
+
+import ipaddress
+import logging
+import math
+import time
+from typing import cast
+
+from redis.asyncio import Redis
+
+from shared.api_keys import digest_of
+from shared.errors import ErrorCode, GridscribeError
+from shared.keyspace import PREFIX, script_source
+from shared.settings import Settings
+from shared.tenants import ANONYMOUS
+
+_QUIET_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+
+class AccessControl:
+    """Raises the store's own errors when it cannot be reached: nobody is let in unchecked."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._admit = redis.register_script(script_source("admit"))
+        self._is_open = settings.auth == "open"
+        self._requests_per_minute = settings.requests_per_minute
+        self._operator = settings.operator_tenant
+        self._refusals = _RefusalLog()
+        if self._is_open:
+            _log.warning(
+                "GRIDSCRIBE_AUTH is 'open': callers on this machine's loopback addresses need no"
+                " key; all others do"
+            )
+
+    async def admit(self, secret: str | None, address: str | None, *, charge: bool = True) -> str:
+        """The tenant of a request that brought `secret` to our `address`.
+
+        A round trip finds the key and counts the request, if `charge` says so. Raises
+        `GridscribeError` UNAUTHENTICATED or RATE_LIMITED.
+        """
+        if secret is None:
+            if self._is_open and _is_loopback(address):
+                return ANONYMOUS
+            raise self._refused(
+                "this service wants an API key; send 'Authorization: Bearer KEY' with one that"
+                " its operator made with 'gridscribe keys create'"
+            )
+        reply = await self._admit(
+            keys=[PREFIX], args=[digest_of(secret), self._requests_per_minute if charge else 0]
+        )
+        outcome, tenant, wait_ms = cast("tuple[str, str, int]", reply)
+        match outcome:
+            case "admitted":
+                return tenant
+            case "limited":
+                raise GridscribeError(
+                    ErrorCode.RATE_LIMITED,
+                    "too many requests a minute; go on after the pause that Retry-After names",
+                    retry_after=math.ceil(wait_ms / 1000),
+                )
+            case "expired":
+                raise self._refused("this API key has expired; ask the operator for a new one")
+            case _:
+                raise self._refused("this API key is unknown here, or was revoked")
+
+    async def admit_operator(self, secret: str | None, address: str | None) -> str:
+        """Let the operator's own tenant pass; raises `GridscribeError` FORBIDDEN for others."""
+        tenant = await self.admit(secret, address, charge=False)
+        if tenant != self._operator:
+            raise GridscribeError(
+                ErrorCode.FORBIDDEN,
+                "this is for the operator: use a key of the tenant that GRIDSCRIBE_OPERATOR_TENANT"
+                " names",
+            )
+        return tenant
+
+    def _refused(self, detail: str) -> GridscribeError:
+        self._refusals.note(detail)
+        return GridscribeError(ErrorCode.UNAUTHENTICATED, detail)
+
+
+class _RefusalLog:
+    """A line for the first refusal and then one a minute at most: guessing must not fill disks."""
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._next_line = 0.0
+
+    def note(self, detail: str) -> None:
+        self._since += 1
+        now = time.monotonic()
+        if now >= self._next_line:
+            _log.warning("refused %d request(s), the last one because %s", self._since, detail)
+            self._since = 0
+            self._next_line = now + _QUIET_SECONDS
+
+
+def _is_loopback(address: str | None) -> bool:
+    """Whether the connection came in on a loopback address. Where we listen cannot be known, but
+    where this request arrived can: open access ends there, however the process was started."""
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:  # a Unix socket, behind which a proxy may serve the world
+        return False

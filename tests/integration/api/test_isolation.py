@@ -1,0 +1,152 @@
+"""Two tenants against each other, on every route that the OpenAPI document knows."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from shared.api_keys import ApiKeys
+from shared.settings import Settings
+from tests.integration.api.served import image_part, png, serving
+
+JOBS = "/v1/jobs"
+
+NOTHING_OF_A_TENANT = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/v1/models"),
+}
+"""They neither show nor take anything that belongs to one tenant."""
+
+
+@pytest.fixture(scope="module")
+def service(api_settings: Settings) -> Iterator[httpx.Client]:
+    with serving(api_settings.model_copy(update={"auth": "required"})) as client:
+        yield client
+
+
+@pytest.fixture
+def owner(service: httpx.Client, redis: Redis) -> Iterator[httpx.Client]:
+    with tenant_client(service, redis, "owner") as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(service: httpx.Client, redis: Redis) -> Iterator[httpx.Client]:
+    with tenant_client(service, redis, "stranger") as client:
+        yield client
+
+
+def tenant_client(service: httpx.Client, redis: Redis, tenant: str) -> httpx.Client:
+    secret, _ = ApiKeys(redis).create(tenant)
+    return httpx.Client(
+        base_url=service.base_url, headers={"Authorization": f"Bearer {secret}"}, timeout=20
+    )
+
+
+def make_job(client: httpx.Client) -> str:
+    return str(client.post(JOBS, files=[image_part("a.png")]).json()["id"])
+
+
+def make_template(client: httpx.Client) -> str:
+    client.put("/v1/templates/poster", json={"rows": 2})
+    return "poster"
+
+
+MAKERS: dict[str, Callable[[httpx.Client], str]] = {"job_id": make_job, "name": make_template}
+"""For each path parameter, what makes a thing of the client's own and gives its name."""
+
+
+def strangers_cannot_use_an_upload(owner: httpx.Client, stranger: httpx.Client) -> None:
+    raw = {"Content-Type": "image/png"}
+    upload = owner.post("/v1/uploads", content=png(), headers=raw).json()["upload_id"]
+    request = {"images": [{"upload_id": upload}]}
+    assert stranger.post(JOBS, json=request).json()["code"] == "unknown_upload"
+    assert owner.post(JOBS, json=request).status_code == 202
+
+
+def keys_of_idempotency_do_not_meet(owner: httpx.Client, stranger: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "same"}
+    ids = {
+        client.post(JOBS, files=[image_part("a.png")], headers=headers).json()["id"]
+        for client in (owner, stranger)
+    }
+    assert len(ids) == 2
+
+
+def strangers_do_not_see_a_template(owner: httpx.Client, stranger: httpx.Client) -> None:
+    make_template(owner)
+    listed = [
+        {template["name"] for template in client.get("/v1/templates").json()["data"]}
+        for client in (owner, stranger)
+    ]
+    assert listed[0] - listed[1] == {"poster"}
+    spec = {"template": "poster"}
+    refused = stranger.post("/v1/preview", json={"spec": spec, "count": 1})
+    assert refused.json()["code"] == "unknown_template"
+    assert "poster'; there are" in refused.json()["detail"]
+
+
+def names_of_templates_do_not_meet(owner: httpx.Client, stranger: httpx.Client) -> None:
+    for client in (owner, stranger):
+        answer = client.post("/v1/templates", json={"name": "same", "spec": {}})
+        assert answer.status_code == 201
+
+
+def strangers_do_not_replace_a_template(owner: httpx.Client, stranger: httpx.Client) -> None:
+    make_template(owner)
+    assert stranger.put("/v1/templates/poster", json={"rows": 9}).status_code == 201
+    assert owner.get("/v1/templates/poster").json()["spec"] == {"rows": 2}
+    assert stranger.delete("/v1/templates/poster").status_code == 204
+
+
+OWN_WAYS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = {
+    ("POST", JOBS): keys_of_idempotency_do_not_meet,
+    ("GET", "/v1/templates"): strangers_do_not_see_a_template,
+    ("POST", "/v1/templates"): names_of_templates_do_not_meet,
+    ("PUT", "/v1/templates/{name}"): strangers_do_not_replace_a_template,
+    ("POST", "/v1/preview"): strangers_do_not_see_a_template,
+    ("POST", "/v1/uploads"): strangers_cannot_use_an_upload,
+}
+"""Routes that take or list things, or make them under a name; each is tried in its own way."""
+
+
+def routes(client: httpx.Client) -> list[tuple[str, str]]:
+    paths: dict[str, dict[str, Any]] = client.get("/openapi.json").json()["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods]
+
+
+def test_a_tenants_things_are_not_there_for_another(
+    service: httpx.Client, owner: httpx.Client, stranger: httpx.Client
+) -> None:
+    for method, path in routes(service):
+        if "{" not in path or (method, path) in OWN_WAYS:
+            continue
+        (parameter,) = (part[1:-1] for part in path.split("/") if part.startswith("{"))
+        assert parameter in MAKERS, f"{method} {path}: say in MAKERS how to make a {parameter}"
+        address = path.replace(f"{{{parameter}}}", MAKERS[parameter](owner))
+        refused = stranger.request(method, address)
+        unknown = stranger.request(method, path.replace(f"{{{parameter}}}", "x" * 8))
+        assert (refused.status_code, refused.json()["code"]) == (404, unknown.json()["code"]), (
+            f"{method} {path} is not isolated: {refused.text}"
+        )
+        assert owner.request(method, address).status_code != 404, f"{method} {path} proves nothing"
+
+
+def test_what_takes_or_lists_things_knows_the_tenants_own_only(
+    service: httpx.Client, owner: httpx.Client, stranger: httpx.Client
+) -> None:
+    for route in routes(service):
+        if route in OWN_WAYS:
+            OWN_WAYS[route](owner, stranger)
+        elif "{" not in route[1]:
+            assert route in NOTHING_OF_A_TENANT, f"{route}: say how strangers are kept apart"
+
+
+def test_every_route_but_the_health_checks_wants_a_key(service: httpx.Client) -> None:
+    for method, path in routes(service):
+        if path in ("/healthz", "/readyz"):
+            continue
+        assert service.request(method, path).status_code == 401, f"{method} {path} is open"
