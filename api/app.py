@@ -13,7 +13,7 @@ from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
-from api.routes import catalog, health, jobs, preview, results, uploads
+from api.routes import catalog, health, job_actions, jobs, preview, results, uploads
 from api.upload_service import UploadService
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)
-    for routes in (jobs, results, uploads, catalog, preview, health):
+    for routes in (jobs, job_actions, results, uploads, catalog, preview, health):
         app.include_router(routes.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
     return app

@@ -28,6 +28,11 @@ local function number_field(id, name)
   return tonumber(field(id, name) or 0)
 end
 
+-- A deleted job is nobody's, though its record stays until its files are gone.
+local function belongs_to(id, tenant)
+  return field(id, 'tenant') == tenant and not field(id, 'deleted')
+end
+
 local function kind_of(unit)
   return string.match(unit, '^%a+')
 end
@@ -76,14 +81,31 @@ local function drop_unit(id, unit)
   redis.call('HDEL', job_key(id, 'units'), unit)
 end
 
+-- Why a tenant may not have one more unfinished job now, if there is a reason.
+local function refusal(tenant, max_jobs, max_tenant_jobs)
+  if redis.call('ZCARD', P .. 'active') >= max_jobs then return 'full' end
+  if redis.call('ZCARD', P .. 'active:' .. tenant) >= max_tenant_jobs then return 'tenant_full' end
+  return nil
+end
+
+-- `attempt` is the highest one so far: attempts of an earlier run must never be taken for new ones.
+local function enqueue(id, tenant, units, attempt)
+  for _, set in ipairs({'queued', 'active', 'active:' .. tenant}) do
+    redis.call('ZADD', P .. set, NOW, id)
+  end
+  for _, unit in ipairs(units) do make_due(id, unit, {attempt = attempt, failures = 0}) end
+end
+
 -- The only place where a job's status becomes terminal.
 local function finish(id, status, ...)
   local tenant = field(id, 'tenant')
   for _, unit in ipairs(redis.call('HKEYS', job_key(id, 'units'))) do drop_unit(id, unit) end
   for _, kind in ipairs({'caption', 'compose'}) do
-    redis.call('ZREM', P .. 'ring:' .. kind .. ':' .. tenant, id)
+    local jobs = P .. 'ring:' .. kind .. ':' .. tenant
+    redis.call('ZREM', jobs, id)
+    if redis.call('EXISTS', jobs) == 0 then redis.call('ZREM', P .. 'ring:' .. kind, tenant) end
   end
-  local expires_at = NOW + number_field(id, 'ttl_ms')
+  local expires_at = field(id, 'deleted') and NOW or NOW + number_field(id, 'ttl_ms')
   redis.call('HSET', job_key(id), 'status', status, 'stage', 'done', 'finished_at', NOW,
     'expires_at', expires_at, ...)
   redis.call('DEL', job_key(id, 'captions'))
@@ -102,6 +124,15 @@ local function finish_if_canceled(id)
   if field(id, 'status') ~= 'canceling' then return false end
   if number_field(id, 'inflight') <= 0 then finish(id, 'canceled') end
   return true
+end
+
+-- Ends a job: what a worker has begun at its next beat, the rest here.
+local function stop(id)
+  redis.call('HSET', job_key(id), 'status', 'canceling')
+  for _, unit in ipairs(redis.call('HKEYS', job_key(id, 'units'))) do
+    if not read_unit(id, unit).owner then drop_unit(id, unit) end
+  end
+  finish_if_canceled(id)
 end
 
 local function compose_when_captioned(id)
