@@ -1,7 +1,8 @@
 """The application: `uvicorn --factory api.app:create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
@@ -9,12 +10,14 @@ from fastapi import FastAPI
 
 from api.dependencies import Services
 from api.error_handlers import add_error_handlers
+from api.job_events import JobEvents
 from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
-from api.routes import catalog, health, job_actions, jobs, preview, results, uploads
+from api.routes import catalog, health, job_actions, job_events, jobs, preview, results, uploads
 from api.upload_service import UploadService
+from shared.job_signals import JobSignals
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
@@ -33,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)
-    for routes in (jobs, job_actions, results, uploads, catalog, preview, health):
+    for routes in (jobs, job_actions, job_events, results, uploads, catalog, preview, health):
         app.include_router(routes.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
@@ -45,14 +48,20 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     async with connect(settings) as redis:
         store = JobStore(redis, settings)
         storage = ObjectStorage(settings.effective_storage_url)
+        signals = JobSignals(redis, settings.max_event_listeners)
         app.state.services = Services(
             settings=settings,
             storage=storage,
             jobs=JobService(store, storage, settings),
+            events=JobEvents(store, signals, settings),
             uploads=UploadService(store, storage, settings),
             readiness=ReadinessService(store, storage, settings),
         )
+        passing_on = asyncio.create_task(signals.run())
         yield
+        passing_on.cancel()
+        with suppress(asyncio.CancelledError):
+            await passing_on
 
 
 def _version() -> str:

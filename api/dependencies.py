@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Request
 
 from api.byte_streams import bounded
+from api.job_events import JobEvents
 from api.job_service import JobService
 from api.readiness import ReadinessService
 from api.upload_service import UploadService
@@ -25,6 +26,7 @@ class Services:
     settings: Settings
     storage: ObjectStorage
     jobs: JobService
+    events: JobEvents
     uploads: UploadService
     readiness: ReadinessService
 

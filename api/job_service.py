@@ -56,7 +56,7 @@ class JobService:
         return await self._store.get(tenant, created.id)
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
-        return await self._store.get(tenant, _checked(job_id))
+        return await self._store.get(tenant, checked_id(job_id))
 
     async def list_jobs(
         self, tenant: str, status: JobStatus | None, limit: int, cursor: str | None
@@ -78,13 +78,13 @@ class JobService:
 
         Raises `GridscribeError` JOB_NOT_RETRYABLE unless it failed or was canceled.
         """
-        await self._store.retry(tenant, _checked(job_id))
+        await self._store.retry(tenant, checked_id(job_id))
         _log.info("job %s is tried again", job_id)
         return await self._store.get(tenant, job_id)
 
     async def delete(self, tenant: str, job_id: str) -> None:
         """From here on the job is unknown; the sweeper removes its files and its record."""
-        await self._store.delete(tenant, _checked(job_id))
+        await self._store.delete(tenant, checked_id(job_id))
         _log.info("deleted job %s", job_id)
 
     async def cancel(self, tenant: str, job_id: str) -> JobRecord:
@@ -92,7 +92,7 @@ class JobService:
 
         Raises `GridscribeError` JOB_NOT_CANCELABLE for one that has ended otherwise already.
         """
-        status = await self._store.cancel(tenant, _checked(job_id))
+        status = await self._store.cancel(tenant, checked_id(job_id))
         record = await self._store.get(tenant, job_id)
         if status.is_terminal and status is not JobStatus.CANCELED:
             raise GridscribeError(
@@ -177,8 +177,8 @@ def _to_caption(images: tuple[SourceImage, ...], spec: JobSpec) -> tuple[int, ..
     return tuple(index for index, image in enumerate(images) if needs_caption(image, spec))
 
 
-def _checked(job_id: str) -> str:
-    """Only an id that could be ours becomes a part of a key."""
+def checked_id(job_id: str) -> str:
+    """Only an id that could be ours becomes a part of a key; else raises JOB_NOT_FOUND."""
     try:
         if str(UUID(job_id)) == job_id:
             return job_id

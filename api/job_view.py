@@ -7,6 +7,7 @@ from shared.job_record import JobFailure, JobRecord
 from shared.schemas import (
     Job,
     JobMetrics,
+    JobProgress,
     JobResult,
     JobStatus,
     JobSummary,
@@ -52,6 +53,10 @@ def job_summary(record: JobRecord, base_url: str) -> JobSummary:
         ),
         metadata=record.spec.metadata,
     )
+
+
+def job_progress(record: JobRecord) -> JobProgress:
+    return JobProgress(status=record.status, progress=_progress(record))
 
 
 def _progress(record: JobRecord) -> Progress:

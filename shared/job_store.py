@@ -1,7 +1,7 @@
 """The front end's side of the store, async: accept, read, list and change jobs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.errors import ErrorCode, GridscribeError
+from shared.job_news import EventId, JobNews, parse_news
 from shared.job_pages import JobPage, PlaceInList
 from shared.job_record import (
     RECORD_FIELDS,
@@ -116,14 +117,18 @@ class JobStore:
             pipe.hmget(f"{PREFIX}job:{job_id}", RECORD_FIELDS)
             pipe.zrank(f"{PREFIX}queued", job_id)
             values, rank = await pipe.execute()
-        fields = dict(zip(RECORD_FIELDS, values, strict=True))
-        if not _belongs_to(fields, tenant):
-            raise _not_found(job_id)
-        if fields["status"] == JobStatus.EXPIRED:
-            raise GridscribeError(
-                ErrorCode.JOB_EXPIRED, f"job {job_id!r} has expired; its files are gone"
-            )
-        return parse_record(fields, rank)
+        return _record(tenant, job_id, values, rank)
+
+    async def news(self, tenant: str, job_id: str, after: EventId | None) -> JobNews:
+        """The job and what happened to it since the event `after`; raises as `get` does."""
+        stream = f"{PREFIX}job:{job_id}:events"
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hmget(f"{PREFIX}job:{job_id}", (*RECORD_FIELDS, "last_event"))
+            pipe.zrank(f"{PREFIX}queued", job_id)
+            pipe.xrange(stream, count=1)
+            pipe.xrange(stream, min=f"({after or EventId(0, 0)}")
+            (*values, last_event), rank, first, entries = await pipe.execute()
+        return parse_news(_record(tenant, job_id, values, rank), after, last_event, first, entries)
 
     async def list_jobs(
         self, tenant: str, status: JobStatus | None, limit: int, after: PlaceInList | None
@@ -251,6 +256,19 @@ class JobStore:
             pipe.hgetall(f"{PREFIX}workers")
             (seconds, _), stamps = await pipe.execute()
         return parse_stamps(stamps, seconds, 2 * self._settings.lease_seconds)
+
+
+def _record(
+    tenant: str, job_id: str, values: Sequence[str | None], queue_rank: int | None
+) -> JobRecord:
+    fields = dict(zip(RECORD_FIELDS, values, strict=True))
+    if not _belongs_to(fields, tenant):
+        raise _not_found(job_id)
+    if fields["status"] == JobStatus.EXPIRED:
+        raise GridscribeError(
+            ErrorCode.JOB_EXPIRED, f"job {job_id!r} has expired; its files are gone"
+        )
+    return parse_record(fields, queue_rank)
 
 
 def _belongs_to(fields: Mapping[str, str | None], tenant: str) -> bool:

@@ -390,6 +390,13 @@ class Job(JobSummary):
     warnings: tuple[JobWarning, ...] = ()
 
 
+class JobProgress(StrictModel):
+    """An event `progress` of `GET /v1/jobs/{id}/events`."""
+
+    status: JobStatus
+    progress: Progress
+
+
 class JobList(StrictModel):
     """`GET /v1/jobs`, newest first."""
 

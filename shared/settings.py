@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     max_queued_jobs: int = 10_000
     max_queued_jobs_per_tenant: int = 1_000
     store_timeout_seconds: float = 2.0
+    max_event_listeners: int = Field(default=1000, ge=0)
+    """Callers that one API process lets listen to jobs at once, or wait for one to end."""
+    event_keep_alive_seconds: float = Field(default=15.0, gt=0)
 
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600

@@ -4,6 +4,7 @@
 -- job:ID            hash, the record       job:ID:images    hash, index -> SourceImage
 -- job:ID:units      hash, unit -> state    job:ID:pending   zset, units nobody works on
 -- job:ID:captions   hash, position -> ImageCaption
+-- job:ID:events     stream of its changes, and `changes`, a channel that names each job that changed
 -- leases:KIND       zset, "ID|unit" -> when its lease ends
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
 -- queued, active, active:TENANT, jobs:TENANT, expiry, expired   zsets of job ids by time
@@ -35,6 +36,23 @@ end
 
 local function kind_of(unit)
   return string.match(unit, '^%a+')
+end
+
+local EVENTS_KEPT = 100
+local EVENTS_KEPT_MS = 600000
+
+-- Tells listeners how far a job is: each change of status or stage at once, mere progress once a
+-- second at most.
+local function tell(id)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'status', 'stage', 'captions_done', 'composed', 'told', 'told_progress', 'told_at')
+  local status, stage, captions_done, composed = job[1], job[2], job[3] or 0, job[4] or 0
+  local standing, progress = status .. ' ' .. stage, captions_done .. ' ' .. composed
+  if standing == job[5] and (progress == job[6] or NOW - tonumber(job[7]) < 1000) then return end
+  local event = redis.call('XADD', job_key(id, 'events'), 'MAXLEN', EVENTS_KEPT, '*',
+    'status', status, 'stage', stage, 'captions_done', captions_done, 'composed', composed)
+  redis.call('HSET', key, 'told', standing, 'told_progress', progress, 'told_at', NOW, 'last_event', event)
+  redis.call('PUBLISH', P .. 'changes', id)
 end
 
 -- Wakes one waiting dispatcher; one token is enough for all that is due.
@@ -94,6 +112,8 @@ local function enqueue(id, tenant, units, attempt)
     redis.call('ZADD', P .. set, NOW, id)
   end
   for _, unit in ipairs(units) do make_due(id, unit, {attempt = attempt, failures = 0}) end
+  redis.call('PERSIST', job_key(id, 'events'))
+  tell(id)
 end
 
 -- The only place where a job's status becomes terminal.
@@ -113,6 +133,9 @@ local function finish(id, status, ...)
   redis.call('ZREM', P .. 'active', id)
   redis.call('ZREM', P .. 'active:' .. tenant, id)
   redis.call('ZADD', P .. 'expiry', expires_at, id)
+  tell(id)
+  -- Who was cut off resumes by then; later the record alone says it all.
+  redis.call('PEXPIRE', job_key(id, 'events'), EVENTS_KEPT_MS)
 end
 
 local function is_terminal(status)
@@ -133,12 +156,14 @@ local function stop(id)
     if not read_unit(id, unit).owner then drop_unit(id, unit) end
   end
   finish_if_canceled(id)
+  tell(id)
 end
 
 local function compose_when_captioned(id)
   if redis.call('EXISTS', job_key(id, 'units')) == 1 then return end
   redis.call('HSET', job_key(id), 'stage', 'composing', 'captioned_at', NOW)
-  make_due(id, 'compose', {attempt = 0, failures = 0})
+  make_due(id, 'compose', {attempt = number_field(id, 'attempts_before'), failures = 0})
+  tell(id)
 end
 
 local function put_caption(id, position, caption)

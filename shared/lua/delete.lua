@@ -11,4 +11,6 @@ if is_terminal(field(id, 'status')) then
 else
   stop(id)
 end
+redis.call('DEL', job_key(id, 'events'))
+redis.call('PUBLISH', P .. 'changes', id)
 return 1

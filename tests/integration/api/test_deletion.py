@@ -28,6 +28,7 @@ def assert_unknown(client: httpx.Client, job_id: str) -> None:
         ("GET", ""),
         ("GET", "/result"),
         ("GET", "/manifest"),
+        ("GET", "/events"),
         ("POST", "/cancel"),
         ("POST", "/retry"),
         ("DELETE", ""),

@@ -7,6 +7,7 @@ from redis import Redis
 
 from shared.job_lifecycle import Commit, JobLifecycle
 from shared.keyspace import PREFIX
+from shared.schemas import ImageCaption
 from shared.settings import Settings
 from shared.work_units import WorkerKind
 from tests.integration.api.hand_work import begin, fail, finish, new_job, store_sheet
@@ -63,6 +64,26 @@ def test_an_attempt_of_the_run_before_cannot_commit_into_the_new_one(
     assert fresh.attempt > stale.attempt
     assert worker.commit_sheet(stale, result, (), ()) is Commit.LOST
     assert client.get(f"/v1/jobs/{job_id}").json()["status"] == "running"
+
+
+def test_a_sheet_of_the_run_before_cannot_commit_either(
+    client: httpx.Client, worker: JobLifecycle, api_settings: Settings
+) -> None:
+    def caption() -> None:
+        (ticket,) = worker.dispatch(WorkerKind.CAPTION, 1)
+        assert worker.start_captions(ticket) is not None
+        worker.commit_captions(ticket, [ImageCaption(text="a fox")])
+
+    job_id = new_job(client, use_clip=True)
+    caption()
+    stale = begin(worker)
+    result = store_sheet(api_settings, stale, [png()])
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    worker.yield_unit(stale)
+    client.post(f"/v1/jobs/{job_id}/retry")
+    caption()
+    assert begin(worker).attempt > stale.attempt
+    assert worker.commit_sheet(stale, result, (), ()) is Commit.LOST
 
 
 def test_only_failed_and_canceled_jobs_are_retried(
