@@ -1,7 +1,8 @@
 """The application: `uvicorn --factory api.app:create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,12 +12,24 @@ from api.access import AccessControl
 from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
 from api.image_fetching import ImageFetcher
+from api.job_events import JobEvents
 from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
-from api.routes import catalog, health, jobs, preview, results, templates, uploads
+from api.routes import (
+    catalog,
+    health,
+    job_actions,
+    job_events,
+    jobs,
+    preview,
+    results,
+    templates,
+    uploads,
+)
 from api.upload_service import UploadService
+from shared.job_signals import JobSignals
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
@@ -37,7 +50,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)
-    for routes in (jobs, results, uploads, catalog, preview, templates):
+    for routes in (
+        jobs,
+        job_actions,
+        job_events,
+        results,
+        uploads,
+        catalog,
+        preview,
+        templates,
+    ):
         app.include_router(routes.router, dependencies=[Depends(get_tenant)])
     app.include_router(health.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
@@ -51,17 +73,23 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         store = JobStore(redis, settings)
         templates_of_tenants = TemplateStore(redis)
         storage = ObjectStorage(settings.effective_storage_url)
+        signals = JobSignals(redis, settings.max_event_listeners)
         app.state.services = Services(
             settings=settings,
             storage=storage,
             jobs=JobService(store, templates_of_tenants, storage, settings),
+            events=JobEvents(store, signals, settings),
             uploads=UploadService(store, storage, settings),
             fetcher=ImageFetcher(UrlGuard.of(settings), settings),
             readiness=ReadinessService(store, storage, settings),
             access=AccessControl(redis, settings),
             templates=templates_of_tenants,
         )
+        passing_on = asyncio.create_task(signals.run())
         yield
+        passing_on.cancel()
+        with suppress(asyncio.CancelledError):
+            await passing_on
 
 
 def _version() -> str:

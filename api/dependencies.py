@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from api.access import AccessControl
 from api.byte_streams import bounded
 from api.image_fetching import ImageFetcher
+from api.job_events import JobEvents
 from api.job_service import JobService
 from api.readiness import ReadinessService
 from api.upload_service import UploadService
@@ -30,6 +31,7 @@ class Services:
     settings: Settings
     storage: ObjectStorage
     jobs: JobService
+    events: JobEvents
     uploads: UploadService
     fetcher: ImageFetcher
     readiness: ReadinessService

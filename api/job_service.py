@@ -1,4 +1,4 @@
-"""Accept, show and cancel jobs."""
+"""Accept, show, list and change jobs."""
 
 import logging
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from api.submission import Submission
 from api.submission_readers import SubmissionReader
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.job_pages import JobPage, PlaceInList
 from shared.job_record import IdempotencyKey, JobRecord, NewJob
 from shared.job_store import JobStore
 from shared.labels import needs_caption
@@ -71,14 +72,43 @@ class JobService:
         return await self._store.get(tenant, created.id)
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
-        return await self._store.get(tenant, _checked(job_id))
+        return await self._store.get(tenant, checked_id(job_id))
+
+    async def list_jobs(
+        self, tenant: str, status: JobStatus | None, limit: int, cursor: str | None
+    ) -> JobPage:
+        """Raises `GridscribeError` INVALID_REQUEST for a cursor that no page gave."""
+        try:
+            after = None if cursor is None else PlaceInList.of_cursor(cursor)
+        except ValueError as error:
+            detail = "no page gave this cursor; leave it out to begin with the newest job"
+            raise GridscribeError(
+                ErrorCode.INVALID_REQUEST,
+                f"cursor: {detail}",
+                errors=[ErrorLocation("cursor", detail)],
+            ) from error
+        return await self._store.list_jobs(tenant, status, limit, after)
+
+    async def retry(self, tenant: str, job_id: str) -> JobRecord:
+        """The job, queued again from its beginning.
+
+        Raises `GridscribeError` JOB_NOT_RETRYABLE unless it failed or was canceled.
+        """
+        await self._store.retry(tenant, checked_id(job_id))
+        _log.info("job %s is tried again", job_id)
+        return await self._store.get(tenant, job_id)
+
+    async def delete(self, tenant: str, job_id: str) -> None:
+        """From here on the job is unknown; the sweeper removes its files and its record."""
+        await self._store.delete(tenant, checked_id(job_id))
+        _log.info("deleted job %s", job_id)
 
     async def cancel(self, tenant: str, job_id: str) -> JobRecord:
         """The job as it is after asking for its end.
 
         Raises `GridscribeError` JOB_NOT_CANCELABLE for one that has ended otherwise already.
         """
-        status = await self._store.cancel(tenant, _checked(job_id))
+        status = await self._store.cancel(tenant, checked_id(job_id))
         record = await self._store.get(tenant, job_id)
         if status.is_terminal and status is not JobStatus.CANCELED:
             raise GridscribeError(
@@ -163,8 +193,8 @@ def _to_caption(images: tuple[SourceImage, ...], spec: JobSpec) -> tuple[int, ..
     return tuple(index for index, image in enumerate(images) if needs_caption(image, spec))
 
 
-def _checked(job_id: str) -> str:
-    """Only an id that could be ours becomes a part of a key."""
+def checked_id(job_id: str) -> str:
+    """Only an id that could be ours becomes a part of a key; else raises JOB_NOT_FOUND."""
     try:
         if str(UUID(job_id)) == job_id:
             return job_id

@@ -7,8 +7,10 @@ from shared.job_record import JobFailure, JobRecord
 from shared.schemas import (
     Job,
     JobMetrics,
+    JobProgress,
     JobResult,
     JobStatus,
+    JobSummary,
     JobUrls,
     Problem,
     Progress,
@@ -19,8 +21,17 @@ from shared.schemas import (
 
 def job_view(record: JobRecord, base_url: str) -> Job:
     """`base_url` is the address under which the caller reached us, without a slash at its end."""
-    url = f"{base_url}/v1/jobs/{record.id}"
     return Job(
+        **dict(job_summary(record, base_url)),
+        spec=record.spec,
+        images=record.labeled,
+        warnings=record.warnings,
+    )
+
+
+def job_summary(record: JobRecord, base_url: str) -> JobSummary:
+    url = f"{base_url}/v1/jobs/{record.id}"
+    return JobSummary(
         id=record.id,
         status=record.status,
         created_at=record.created_at,
@@ -30,17 +41,22 @@ def job_view(record: JobRecord, base_url: str) -> Job:
         queue_position=record.queue_position,
         progress=_progress(record),
         attempts=record.attempts,
-        spec=record.spec,
         result=None if record.result is None else _result(record.result, url),
-        images=record.labeled,
-        warnings=record.warnings,
         error=None if record.failure is None else _error(record.failure, record.id),
         metrics=_metrics(record),
         urls=JobUrls(
-            self=url, cancel=f"{url}/cancel", result=f"{url}/result", manifest=f"{url}/manifest"
+            self=url,
+            cancel=f"{url}/cancel",
+            events=f"{url}/events",
+            result=f"{url}/result",
+            manifest=f"{url}/manifest",
         ),
         metadata=record.spec.metadata,
     )
+
+
+def job_progress(record: JobRecord) -> JobProgress:
+    return JobProgress(status=record.status, progress=_progress(record))
 
 
 def _progress(record: JobRecord) -> Progress:
@@ -81,7 +97,7 @@ def _error(failure: JobFailure, job_id: str) -> Problem:
 def _metrics(record: JobRecord) -> JobMetrics:
     composed_from = record.captioned_at or record.started_at
     return JobMetrics(
-        queue_ms=_milliseconds(record.created_at, record.started_at),
+        queue_ms=_milliseconds(record.queued_at, record.started_at),
         caption_ms=_milliseconds(record.started_at, record.captioned_at)
         if record.captions_total
         else None,

@@ -37,6 +37,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.JOB_EXPIRED: 410,
     ErrorCode.RESULT_NOT_READY: 409,
     ErrorCode.JOB_NOT_CANCELABLE: 409,
+    ErrorCode.JOB_NOT_RETRYABLE: 409,
     ErrorCode.IDEMPOTENCY_MISMATCH: 422,
     ErrorCode.QUOTA_EXCEEDED: 429,
     ErrorCode.RATE_LIMITED: 429,

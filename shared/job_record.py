@@ -65,6 +65,8 @@ class JobRecord:
     stage: Stage
     spec: JobSpec
     created_at: datetime
+    queued_at: datetime
+    """When it was accepted, or retried last."""
     started_at: datetime | None
     captioned_at: datetime | None
     finished_at: datetime | None
@@ -75,6 +77,7 @@ class JobRecord:
     composed: int
     """Pictures placed so far by the compose worker."""
     attempts: int
+    """Of the unit that needed most, since the job was queued."""
     queue_position: int | None
     warnings: tuple[JobWarning, ...]
     labeled: tuple[LabeledImage, ...]
@@ -88,7 +91,9 @@ RECORD_FIELDS = (
     "status",
     "stage",
     "spec",
+    "deleted",
     "created_at",
+    "queued_at",
     "started_at",
     "captioned_at",
     "finished_at",
@@ -98,16 +103,23 @@ RECORD_FIELDS = (
     "captions_done",
     "composed",
     "attempts",
-    "warnings",
-    "labeled",
+    "attempts_before",
     "result",
     "error_code",
     "error_detail",
+    "warnings",
+    "labeled",
 )
 
+SUMMARY_FIELDS = RECORD_FIELDS[:-2]
+"""Without what grows with the number of images."""
 
-def parse_record(fields: Mapping[str, str | None], queue_position: int | None) -> JobRecord:
-    """Read a job's hash; times in it are milliseconds of Redis's clock since 1970."""
+
+def parse_record(fields: Mapping[str, str | None], queue_rank: int | None) -> JobRecord:
+    """Read a job's hash; times in it are milliseconds of Redis's clock since 1970.
+
+    `queue_rank` counts the jobs before it that wait as well; None for one that does not wait.
+    """
 
     def text(name: str) -> str:
         value = fields.get(name)
@@ -133,6 +145,7 @@ def parse_record(fields: Mapping[str, str | None], queue_position: int | None) -
         stage=Stage(text("stage")),
         spec=JobSpec.model_validate_json(text("spec")),
         created_at=created_at,
+        queued_at=moment("queued_at") or created_at,
         started_at=moment("started_at"),
         captioned_at=moment("captioned_at"),
         finished_at=moment("finished_at"),
@@ -141,8 +154,8 @@ def parse_record(fields: Mapping[str, str | None], queue_position: int | None) -
         captions_total=number("captions_total"),
         captions_done=number("captions_done"),
         composed=number("composed"),
-        attempts=number("attempts"),
-        queue_position=queue_position,
+        attempts=number("attempts") - number("attempts_before"),
+        queue_position=None if queue_rank is None else queue_rank + 1,
         warnings=_warnings.validate_json(fields.get("warnings") or "[]"),
         labeled=_labeled.validate_json(fields.get("labeled") or "[]"),
         result=StoredResult.model_validate_json(result) if result else None,

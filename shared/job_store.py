@@ -1,8 +1,9 @@
-"""The front end's side of the store, async: accept, read and cancel jobs."""
+"""The front end's side of the store, async: accept, read, list and change jobs."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -10,9 +11,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.errors import ErrorCode, GridscribeError
+from shared.job_news import EventId, JobNews, parse_news
+from shared.job_pages import JobPage, PlaceInList
 from shared.job_record import (
     RECORD_FIELDS,
     RECORD_VERSION,
+    SUMMARY_FIELDS,
     IdempotencyKey,
     JobRecord,
     NewJob,
@@ -23,6 +27,10 @@ from shared.schemas import JobStatus, Priority, StoredUpload
 from shared.settings import Settings
 from shared.tenant_limits import daily_quotas, quota_error
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
+
+_LIST_REACH = 1000
+_LIST_BYTES = 4 * 1024 * 1024
+"""What one page of a list looks at and holds at most; see list.lua."""
 
 _PRIORITY_RANK = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
 
@@ -55,6 +63,9 @@ class JobStore:
         self._create = redis.register_script(script_source("create"))
         self._cancel = redis.register_script(script_source("cancel"))
         self._check_quota = redis.register_script(script_source("check_quota"))
+        self._retry = redis.register_script(script_source("retry"))
+        self._delete = redis.register_script(script_source("delete"))
+        self._list = redis.register_script(script_source("list"))
         self._save_upload = redis.register_script(script_source("save_upload"))
 
     async def create(self, job: NewJob, idempotency: IdempotencyKey | None = None) -> CreatedJob:
@@ -76,7 +87,6 @@ class JobStore:
             "ttl_ms": (job.spec.ttl_seconds or settings.job_ttl_seconds) * 1000,
             "priority_rank": _PRIORITY_RANK[job.spec.priority],
         }
-        units = caption_units(len(job.to_caption), settings.chunk_size) or ["compose"]
         reply = await self._create(
             keys=[PREFIX],
             args=[
@@ -84,7 +94,7 @@ class JobStore:
                 job.tenant,
                 json.dumps(fields),
                 json.dumps([image.model_dump_json() for image in job.images]),
-                json.dumps(units),
+                self._units(len(job.to_caption)),
                 idempotency.key if idempotency else "",
                 idempotency.fingerprint if idempotency else "",
                 settings.idempotency_ttl_seconds * 1000,
@@ -105,45 +115,110 @@ class JobStore:
                     ErrorCode.IDEMPOTENCY_MISMATCH,
                     "this Idempotency-Key was used with a different payload; use a new key",
                 )
-            case "tenant_full":
-                raise GridscribeError(
-                    ErrorCode.QUOTA_EXCEEDED,
-                    f"{job_id} of your jobs are waiting or running "
-                    "already; try again when some have finished",
-                    retry_after=5,
-                )
             case "over_quota":
                 raise quota_error(over)
             case _:
-                raise GridscribeError(
-                    ErrorCode.SERVICE_FULL,
-                    f"the service's queue is full ({settings.max_queued_jobs} jobs); "
-                    "try again later",
-                    retry_after=15,
-                )
+                raise _refusal(outcome, limit=job_id)
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """Raises `GridscribeError`: JOB_NOT_FOUND (another tenant's too) or JOB_EXPIRED."""
-        key = f"{PREFIX}job:{job_id}"
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(key, RECORD_FIELDS)
+            pipe.hmget(f"{PREFIX}job:{job_id}", RECORD_FIELDS)
             pipe.zrank(f"{PREFIX}queued", job_id)
             values, rank = await pipe.execute()
-        fields = dict(zip(RECORD_FIELDS, values, strict=True))
-        if fields["tenant"] != tenant:
-            raise GridscribeError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id!r}")
-        if fields["status"] == JobStatus.EXPIRED:
-            raise GridscribeError(
-                ErrorCode.JOB_EXPIRED, f"job {job_id!r} has expired; its files are gone"
-            )
-        return parse_record(fields, None if rank is None else rank + 1)
+        return _record(tenant, job_id, values, rank)
+
+    async def news(self, tenant: str, job_id: str, after: EventId | None) -> JobNews:
+        """The job and what happened to it since the event `after`; raises as `get` does."""
+        stream = f"{PREFIX}job:{job_id}:events"
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hmget(f"{PREFIX}job:{job_id}", (*RECORD_FIELDS, "last_event"))
+            pipe.zrank(f"{PREFIX}queued", job_id)
+            pipe.xrange(stream, count=1)
+            pipe.xrange(stream, min=f"({after or EventId(0, 0)}")
+            (*values, last_event), rank, first, entries = await pipe.execute()
+        return parse_news(_record(tenant, job_id, values, rank), after, last_event, first, entries)
+
+    async def list_jobs(
+        self, tenant: str, status: JobStatus | None, limit: int, after: PlaceInList | None
+    ) -> JobPage:
+        """Up to `limit` jobs from behind `after`, newest first; expired ones are left out.
+
+        A page may hold fewer, even none, with more to come: a call looks at a thousand jobs at
+        most. The records come without labels and warnings.
+        """
+        place = ("", "") if after is None else (after.created_ms, after.job_id)
+        reply = await self._list(
+            keys=[PREFIX],
+            args=[tenant, status or "", limit, _LIST_REACH, _LIST_BYTES, *place],
+        )
+        created_ms, last, *job_ids = cast("list[str]", reply)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hmget(f"{PREFIX}job:{job_id}", SUMMARY_FIELDS)
+                pipe.zrank(f"{PREFIX}queued", job_id)
+            replies: list[Any] = await pipe.execute()
+        found = (
+            (dict(zip(SUMMARY_FIELDS, values, strict=True)), rank)
+            for values, rank in zip(replies[::2], replies[1::2], strict=True)
+        )
+        records = tuple(
+            parse_record(fields, rank)
+            for fields, rank in found
+            # It may have gone since the script has seen it.
+            if _belongs_to(fields, tenant) and fields["status"] != JobStatus.EXPIRED
+        )
+        return JobPage(records, PlaceInList(int(created_ms), last) if last else None)
 
     async def cancel(self, tenant: str, job_id: str) -> JobStatus:
         """Ask for the end of a job; returns its status afterwards (a terminal one is unchanged)."""
         status = await self._cancel(keys=[PREFIX], args=[job_id, tenant])
         if status is None:
-            raise GridscribeError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id!r}")
+            raise _not_found(job_id)
         return JobStatus(cast("str", status))
+
+    async def retry(self, tenant: str, job_id: str) -> None:
+        """Queue a failed or canceled job again, from its beginning.
+
+        Raises `GridscribeError`: JOB_NOT_FOUND, JOB_EXPIRED, JOB_NOT_RETRYABLE for any other
+        status, SERVICE_FULL or QUOTA_EXCEEDED.
+        """
+        record = await self.get(tenant, job_id)
+        settings = self._settings
+        reply = await self._retry(
+            keys=[PREFIX],
+            args=[
+                job_id,
+                tenant,
+                self._units(record.captions_total),
+                settings.max_queued_jobs,
+                settings.max_queued_jobs_per_tenant,
+            ],
+        )
+        if reply is None:
+            raise _not_found(job_id)
+        outcome, limit = cast("tuple[str, str]", reply)
+        match outcome:
+            case "retried":
+                return
+            case "full" | "tenant_full":
+                raise _refusal(outcome, limit)
+            case _:
+                raise GridscribeError(
+                    ErrorCode.JOB_NOT_RETRYABLE,
+                    f"the job is {outcome}; only a failed or canceled one can be retried",
+                )
+
+    async def delete(self, tenant: str, job_id: str) -> None:
+        """Hide a job for good, ending it where it runs; the sweeper removes files and record.
+
+        Raises `GridscribeError` JOB_NOT_FOUND.
+        """
+        if not await self._delete(keys=[PREFIX], args=[job_id, tenant]):
+            raise _not_found(job_id)
+
+    def _units(self, to_caption: int) -> str:
+        return json.dumps(caption_units(to_caption, self._settings.chunk_size) or ["compose"])
 
     async def save_upload(
         self, tenant: str, upload_id: str, upload: StoredUpload, size: int
@@ -192,3 +267,39 @@ class JobStore:
             pipe.hgetall(f"{PREFIX}workers")
             (seconds, _), stamps = await pipe.execute()
         return parse_stamps(stamps, seconds, 2 * self._settings.lease_seconds)
+
+
+def _record(
+    tenant: str, job_id: str, values: Sequence[str | None], queue_rank: int | None
+) -> JobRecord:
+    fields = dict(zip(RECORD_FIELDS, values, strict=True))
+    if not _belongs_to(fields, tenant):
+        raise _not_found(job_id)
+    if fields["status"] == JobStatus.EXPIRED:
+        raise GridscribeError(
+            ErrorCode.JOB_EXPIRED, f"job {job_id!r} has expired; its files are gone"
+        )
+    return parse_record(fields, queue_rank)
+
+
+def _belongs_to(fields: Mapping[str, str | None], tenant: str) -> bool:
+    return fields["tenant"] == tenant and not fields["deleted"]
+
+
+def _not_found(job_id: str) -> GridscribeError:
+    return GridscribeError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id!r}")
+
+
+def _refusal(outcome: str, limit: str) -> GridscribeError:
+    if outcome == "tenant_full":
+        return GridscribeError(
+            ErrorCode.QUOTA_EXCEEDED,
+            f"{limit} of your jobs are waiting or running already; "
+            "try again when some have finished",
+            retry_after=5,
+        )
+    return GridscribeError(
+        ErrorCode.SERVICE_FULL,
+        f"the service's queue is full ({limit} jobs); try again later",
+        retry_after=15,
+    )

@@ -366,12 +366,13 @@ class JobMetrics(StrictModel):
 class JobUrls(StrictModel):
     self: str
     cancel: str
+    events: str
     result: str
     manifest: str
 
 
-class Job(StrictModel):
-    """`GET /v1/jobs/{id}`."""
+class JobSummary(StrictModel):
+    """A job as lists show it: without what grows with its images."""
 
     id: str
     status: JobStatus
@@ -384,14 +385,34 @@ class Job(StrictModel):
     progress: Progress
     attempts: int
     """Attempts of the unit of work that needed most."""
-    spec: JobSpec
     result: JobResult | None = None
-    images: tuple[LabeledImage, ...] = ()
-    warnings: tuple[JobWarning, ...] = ()
     error: Problem | None = None
     metrics: JobMetrics = JobMetrics()
     urls: JobUrls
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Job(JobSummary):
+    """`GET /v1/jobs/{id}`."""
+
+    spec: JobSpec
+    images: tuple[LabeledImage, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
+
+
+class JobProgress(StrictModel):
+    """An event `progress` of `GET /v1/jobs/{id}/events`."""
+
+    status: JobStatus
+    progress: Progress
+
+
+class JobList(StrictModel):
+    """`GET /v1/jobs`, newest first."""
+
+    data: tuple[JobSummary, ...]
+    next_cursor: str | None = None
+    """For `?cursor=`; None on the last page."""
 
 
 class Upload(StrictModel):

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     """For all images by URL of one request."""
     fetch_concurrency: int = Field(default=4, ge=1)
     """Images by URL that one request fetches at once."""
+    max_event_listeners: int = Field(default=1000, ge=0)
+    """Callers that one API process lets listen to jobs at once, or wait for one to end."""
+    event_keep_alive_seconds: float = Field(default=15.0, gt=0)
 
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600

@@ -1,15 +1,17 @@
-"""Submit, watch and cancel jobs."""
+"""Submit jobs and watch them."""
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
-from api.job_view import job_view
+from api.job_view import job_summary, job_view
 from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
 from api.problems import documented
 from api.submission_readers import json_reader, multipart_reader
 from shared.errors import ErrorCode as Code
-from shared.schemas import Job, JobStatus
+from shared.schemas import Job, JobList, JobStatus
 
 POLL_SECONDS = 1
 """How long a caller should wait before it asks again."""
@@ -87,6 +89,29 @@ async def submit_job(
 
 
 @router.get(
+    "",
+    responses={
+        200: {"description": "A page; it may hold fewer jobs than asked for, with more to come"},
+        **documented(Code.INVALID_REQUEST, Code.SERVICE_UNAVAILABLE),
+    },
+)
+async def list_jobs(
+    services: FromServices,
+    tenant: Tenant,
+    base_url: BaseUrl,
+    status: Annotated[JobStatus | None, Query(description="Only jobs with this status")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+) -> JobList:
+    """Your jobs, newest first. Go on while there is a `next_cursor`; expired jobs are left out."""
+    page = await services.jobs.list_jobs(tenant, status, limit, cursor)
+    return JobList(
+        data=tuple(job_summary(record, base_url) for record in page.records),
+        next_cursor=None if page.end is None else page.end.cursor(),
+    )
+
+
+@router.get(
     "/{job_id}",
     responses=documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.SERVICE_UNAVAILABLE),
 )
@@ -96,25 +121,5 @@ async def get_job(
     """How far a job is. `Retry-After` says when to ask again; it is absent once the job ended."""
     record = await services.jobs.get(tenant, job_id)
     if not record.status.is_terminal:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return job_view(record, base_url)
-
-
-@router.post(
-    "/{job_id}/cancel",
-    responses={
-        202: {"model": Job, "description": "The job is running and stops at its next step"},
-        **documented(
-            Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.JOB_NOT_CANCELABLE, Code.SERVICE_UNAVAILABLE
-        ),
-    },
-)
-async def cancel_job(
-    job_id: str, response: Response, services: FromServices, tenant: Tenant, base_url: BaseUrl
-) -> Job:
-    """End a job: at once where it still waits, else between two steps."""
-    record = await services.jobs.cancel(tenant, job_id)
-    if record.status is JobStatus.CANCELING:
-        response.status_code = 202
         response.headers["Retry-After"] = str(POLL_SECONDS)
     return job_view(record, base_url)

@@ -6,4 +6,5 @@ for n = 5, #ARGV do put_caption(id, lo + n - 5, ARGV[n]) end
 redis.call('HINCRBY', job_key(id), 'commits', 1)
 drop_unit(id, unit)
 if not finish_if_canceled(id) then compose_when_captioned(id) end
+tell(id)
 return 'committed'

@@ -4,6 +4,7 @@
 -- job:ID            hash, the record       job:ID:images    hash, index -> SourceImage
 -- job:ID:units      hash, unit -> state    job:ID:pending   zset, units nobody works on
 -- job:ID:captions   hash, position -> ImageCaption
+-- job:ID:events     stream of its changes, and `changes`, a channel that names each job that changed
 -- leases:KIND       zset, "ID|unit" -> when its lease ends
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
 -- api_keys          hash, digest -> ApiKey      limits:TENANT    hash, name -> the tenant's own limit
@@ -30,8 +31,30 @@ local function number_field(id, name)
   return tonumber(field(id, name) or 0)
 end
 
+-- A deleted job is nobody's, though its record stays until its files are gone.
+local function belongs_to(id, tenant)
+  return field(id, 'tenant') == tenant and not field(id, 'deleted')
+end
+
 local function kind_of(unit)
   return string.match(unit, '^%a+')
+end
+
+local EVENTS_KEPT = 100
+local EVENTS_KEPT_MS = 600000
+
+-- Tells listeners how far a job is: each change of status or stage at once, mere progress once a
+-- second at most.
+local function tell(id)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'status', 'stage', 'captions_done', 'composed', 'told', 'told_progress', 'told_at')
+  local status, stage, captions_done, composed = job[1], job[2], job[3] or 0, job[4] or 0
+  local standing, progress = status .. ' ' .. stage, captions_done .. ' ' .. composed
+  if standing == job[5] and (progress == job[6] or NOW - tonumber(job[7]) < 1000) then return end
+  local event = redis.call('XADD', job_key(id, 'events'), 'MAXLEN', EVENTS_KEPT, '*',
+    'status', status, 'stage', stage, 'captions_done', captions_done, 'composed', composed)
+  redis.call('HSET', key, 'told', standing, 'told_progress', progress, 'told_at', NOW, 'last_event', event)
+  redis.call('PUBLISH', P .. 'changes', id)
 end
 
 -- Wakes one waiting dispatcher; one token is enough for all that is due.
@@ -78,14 +101,41 @@ local function drop_unit(id, unit)
   redis.call('HDEL', job_key(id, 'units'), unit)
 end
 
+-- A tenant's own limit where the operator set one, else everybody's.
+local function tenant_limit(tenant, name, default)
+  return tonumber(redis.call('HGET', P .. 'limits:' .. tenant, name) or default)
+end
+
+-- Why a tenant may not have one more unfinished job now, if there is a reason.
+local function refusal(tenant, max_jobs, max_tenant_jobs)
+  if redis.call('ZCARD', P .. 'active') >= max_jobs then return {'full', tostring(max_jobs)} end
+  local limit = tenant_limit(tenant, 'queued_jobs', max_tenant_jobs)
+  if redis.call('ZCARD', P .. 'active:' .. tenant) >= limit then
+    return {'tenant_full', tostring(limit)}
+  end
+  return nil
+end
+
+-- `attempt` is the highest one so far: attempts of an earlier run must never be taken for new ones.
+local function enqueue(id, tenant, units, attempt)
+  for _, set in ipairs({'queued', 'active', 'active:' .. tenant}) do
+    redis.call('ZADD', P .. set, NOW, id)
+  end
+  for _, unit in ipairs(units) do make_due(id, unit, {attempt = attempt, failures = 0}) end
+  redis.call('PERSIST', job_key(id, 'events'))
+  tell(id)
+end
+
 -- The only place where a job's status becomes terminal.
 local function finish(id, status, ...)
   local tenant = field(id, 'tenant')
   for _, unit in ipairs(redis.call('HKEYS', job_key(id, 'units'))) do drop_unit(id, unit) end
   for _, kind in ipairs({'caption', 'compose'}) do
-    redis.call('ZREM', P .. 'ring:' .. kind .. ':' .. tenant, id)
+    local jobs = P .. 'ring:' .. kind .. ':' .. tenant
+    redis.call('ZREM', jobs, id)
+    if redis.call('EXISTS', jobs) == 0 then redis.call('ZREM', P .. 'ring:' .. kind, tenant) end
   end
-  local expires_at = NOW + number_field(id, 'ttl_ms')
+  local expires_at = field(id, 'deleted') and NOW or NOW + number_field(id, 'ttl_ms')
   redis.call('HSET', job_key(id), 'status', status, 'stage', 'done', 'finished_at', NOW,
     'expires_at', expires_at, ...)
   redis.call('DEL', job_key(id, 'captions'))
@@ -93,6 +143,9 @@ local function finish(id, status, ...)
   redis.call('ZREM', P .. 'active', id)
   redis.call('ZREM', P .. 'active:' .. tenant, id)
   redis.call('ZADD', P .. 'expiry', expires_at, id)
+  tell(id)
+  -- Who was cut off resumes by then; later the record alone says it all.
+  redis.call('PEXPIRE', job_key(id, 'events'), EVENTS_KEPT_MS)
 end
 
 local function is_terminal(status)
@@ -106,10 +159,21 @@ local function finish_if_canceled(id)
   return true
 end
 
+-- Ends a job: what a worker has begun at its next beat, the rest here.
+local function stop(id)
+  redis.call('HSET', job_key(id), 'status', 'canceling')
+  for _, unit in ipairs(redis.call('HKEYS', job_key(id, 'units'))) do
+    if not read_unit(id, unit).owner then drop_unit(id, unit) end
+  end
+  finish_if_canceled(id)
+  tell(id)
+end
+
 local function compose_when_captioned(id)
   if redis.call('EXISTS', job_key(id, 'units')) == 1 then return end
   redis.call('HSET', job_key(id), 'stage', 'composing', 'captioned_at', NOW)
-  make_due(id, 'compose', {attempt = 0, failures = 0})
+  make_due(id, 'compose', {attempt = number_field(id, 'attempts_before'), failures = 0})
+  tell(id)
 end
 
 local function put_caption(id, position, caption)
@@ -161,11 +225,6 @@ local function held_unit(id, unit, attempt, owner)
   local state = read_unit(id, unit)
   if state and state.attempt == tonumber(attempt) and state.owner == owner then return state end
   return nil
-end
-
--- A tenant's own limit where the operator set one, else everybody's.
-local function tenant_limit(tenant, name, default)
-  return tonumber(redis.call('HGET', P .. 'limits:' .. tenant, name) or default)
 end
 
 -- What `tenant` would go over by storing `used` today: {name, its limit, seconds until it may again}.

@@ -11,6 +11,7 @@ redis.call('HSET', job_key(id), 'status', 'running',
   'attempts', math.max(number_field(id, 'attempts'), state.attempt))
 redis.call('HSETNX', job_key(id), 'started_at', NOW)
 redis.call('ZREM', P .. 'queued', id)
+tell(id)
 local reply = {field(id, 'spec')}
 local lo, hi = string.match(unit, '^caption:(%d+):(%d+)$')
 if lo then

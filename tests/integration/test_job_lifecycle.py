@@ -454,6 +454,8 @@ def test_a_finished_job_leaves_no_trace_in_the_queue(
     redis = Redis.from_url(settings.redis_url, decode_responses=True)
     keys = {key.removeprefix("{gridscribe}:") for key in redis.scan_iter()} - {"turn", "wake"}
     left = {key for key in keys if not key.startswith("usage:")}  # today's counts, for two days
-    assert left == {f"job:{job.id}", f"job:{job.id}:images", "jobs:default", "expiry"}
+    record = f"job:{job.id}"
+    assert left == {record, f"{record}:images", f"{record}:events", "jobs:default", "expiry"}
+    assert redis.pttl(f"{{gridscribe}}:{record}:events") > 0
     assert redis.hget(f"{{gridscribe}}:job:{job.id}", "inflight") == "0"
     assert redis.hget(f"{{gridscribe}}:job:{job.id}", "commits") == "3"

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from shared.job_lifecycle import JobLifecycle, connect
 from shared.settings import MEBIBYTE, Settings
 from tests.integration.api.served import serving
 
@@ -44,6 +45,13 @@ def _nothing_is_stored(redis: Redis, stored_files: Callable[[], list[Path]]) -> 
 def redis(api_settings: Settings) -> Iterator[Redis]:
     with Redis.from_url(api_settings.redis_url, decode_responses=True) as redis:
         yield redis
+
+
+@pytest.fixture
+def worker(api_settings: Settings) -> Iterator[JobLifecycle]:
+    """The worker's side of the store."""
+    with connect(api_settings) as connection:
+        yield JobLifecycle(connection, api_settings, "worker-1")
 
 
 @pytest.fixture

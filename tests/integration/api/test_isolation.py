@@ -76,6 +76,12 @@ def keys_of_idempotency_do_not_meet(owner: httpx.Client, stranger: httpx.Client)
     assert len(ids) == 2
 
 
+def strangers_do_not_see_a_job(owner: httpx.Client, stranger: httpx.Client) -> None:
+    job_id = make_job(owner)
+    assert job_id in {job["id"] for job in owner.get(JOBS).json()["data"]}
+    assert job_id not in {job["id"] for job in stranger.get(JOBS).json()["data"]}
+
+
 def strangers_do_not_see_a_template(owner: httpx.Client, stranger: httpx.Client) -> None:
     make_template(owner)
     listed = [
@@ -104,11 +110,13 @@ def strangers_do_not_replace_a_template(owner: httpx.Client, stranger: httpx.Cli
 
 OWN_WAYS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = {
     ("POST", JOBS): keys_of_idempotency_do_not_meet,
+    ("GET", JOBS): strangers_do_not_see_a_job,
     ("GET", "/v1/templates"): strangers_do_not_see_a_template,
     ("POST", "/v1/templates"): names_of_templates_do_not_meet,
     ("PUT", "/v1/templates/{name}"): strangers_do_not_replace_a_template,
     ("POST", "/v1/preview"): strangers_do_not_see_a_template,
     ("POST", "/v1/uploads"): strangers_cannot_use_an_upload,
+    ("POST", "/v1/uploads/presign"): strangers_cannot_use_an_upload,  # kept like any other
 }
 """Routes that take or list things, or make them under a name; each is tried in its own way."""
 
@@ -132,7 +140,8 @@ def test_a_tenants_things_are_not_there_for_another(
         assert (refused.status_code, refused.json()["code"]) == (404, unknown.json()["code"]), (
             f"{method} {path} is not isolated: {refused.text}"
         )
-        assert owner.request(method, address).status_code != 404, f"{method} {path} proves nothing"
+        with owner.stream(method, address) as answer:  # a job's events go on and on
+            assert answer.status_code != 404, f"{method} {path} proves nothing"
 
 
 def test_what_takes_or_lists_things_knows_the_tenants_own_only(

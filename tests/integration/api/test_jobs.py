@@ -1,64 +1,21 @@
 """Watching, canceling and collecting jobs whose work is done here by hand, in the real store."""
 
 import hashlib
-from collections.abc import Iterator
 
 import httpx
 import pytest
 from redis import Redis
 
 from shared.errors import ErrorCode, GridscribeError
-from shared.job_lifecycle import JobLifecycle, connect
-from shared.object_storage import ObjectStorage, output_key
-from shared.schemas import Manifest, StoredPage, StoredResult
+from shared.job_lifecycle import JobLifecycle
+from shared.object_storage import ObjectStorage
+from shared.schemas import Manifest
 from shared.settings import Settings
-from shared.work_units import Ticket, WorkerKind, WorkerStamp
-from tests.integration.api.served import image_part, png, spec_part, submit
+from shared.work_units import WorkerKind, WorkerStamp
+from tests.integration.api.hand_work import MANIFEST, begin, finish, new_job
+from tests.integration.api.served import png
 
-COMPOSE = WorkerKind.COMPOSE
 UNKNOWN = "0190b3c4-0000-7000-8000-000000000000"
-MANIFEST = Manifest(rows=1, cols=1, pages=(), images=())
-
-
-@pytest.fixture
-def worker(api_settings: Settings) -> Iterator[JobLifecycle]:
-    """The worker's side of the store."""
-    with connect(api_settings) as connection:
-        yield JobLifecycle(connection, api_settings, "worker-1")
-
-
-def new_job(client: httpx.Client, **spec: object) -> str:
-    answer = submit(client, image_part("a.png"), spec_part(spec))
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def begin(worker: JobLifecycle) -> Ticket:
-    (ticket,) = worker.dispatch(COMPOSE, 10)
-    assert worker.start_compose(ticket) is not None
-    return ticket
-
-
-def finish(worker: JobLifecycle, settings: Settings, pages: list[bytes]) -> str:
-    """Do the only waiting job as a compose worker would; its id."""
-    ticket = begin(worker)
-    storage = ObjectStorage(settings.effective_storage_url)
-    keys = [output_key(ticket.job_id, 1, f"page-{n}.png") for n in range(len(pages))]
-    for key, data in zip(keys, pages, strict=True):
-        storage.put_bytes(key, data)
-    manifest_key = output_key(ticket.job_id, 1, "manifest.json")
-    storage.put_bytes(manifest_key, MANIFEST.model_dump_json().encode())
-    stored = tuple(
-        StoredPage(
-            key=key, width=8, height=6, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
-        )
-        for key, data in zip(keys, pages, strict=True)
-    )
-    result = StoredResult(
-        media_type="image/png", extension="png", pages=stored, manifest_key=manifest_key
-    )
-    worker.commit_sheet(ticket, result, (), ())
-    return ticket.job_id
 
 
 def test_a_job_is_watched_until_its_sheet_is_there(
