@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ MAX_ROWS = 100_000
 MAX_COLUMNS = 256
 MAX_COLUMN_NAME = 200
 MAX_VALUE = 10_000
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in no text; \t, \n, \v, \f and \r may be
 _LISTED = 5  # so that a message stays readable however long the list is
 
 
@@ -32,6 +34,8 @@ class CsvRow:
 class CsvTable:
     columns: tuple[str, ...]
     rows: tuple[CsvRow, ...]
+    warnings: tuple[JobWarning, ...] = ()
+    """About the file as a whole; `match_rows` passes them on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,11 @@ def filename_column(columns: Sequence[str]) -> str | None:
 def parse_csv(data: bytes) -> CsvTable:
     """Read UTF-8, or UTF-16 with a byte order mark, separated by comma, semicolon or tab.
 
+    Text in neither is taken for Windows-1252, what older spreadsheets write, with a warning.
     Blank rows and columns without a header are left out: spreadsheets and data frames write both.
     Raises `GridscribeError` with BAD_CSV, naming the line, for anything that cannot be read safely.
     """
-    text = _decode(data)
+    text, warnings = _decode(data)
     delimiter, header = _find_header(text)
     columns = _check_header(header)
     key = filename_column(columns)
@@ -69,7 +74,7 @@ def parse_csv(data: bytes) -> CsvTable:
             raise _bad(f"line {line}: more than {MAX_ROWS} rows; leave out those without an image")
         values = _row_values(line, header, cells)
         rows.append(CsvRow(line, values[key], values))
-    return CsvTable(columns, tuple(rows))
+    return CsvTable(columns, tuple(rows), warnings)
 
 
 def match_rows(table: CsvTable, names: Sequence[str]) -> CsvMatch:
@@ -80,7 +85,7 @@ def match_rows(table: CsvTable, names: Sequence[str]) -> CsvMatch:
     """
     matched: list[CsvRow | None] = [None] * len(names)
     claimed: set[int] = set()
-    warnings: list[JobWarning] = []
+    warnings = list(table.warnings)
     for key_of in _MATCH_KEYS:
         if None not in matched:
             break
@@ -130,22 +135,47 @@ def check_columns(
         )
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes) -> tuple[str, tuple[JobWarning, ...]]:
+    warnings: tuple[JobWarning, ...] = ()
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         if utf16:
             raise _bad("not valid UTF-16, as its first two bytes say; save it as UTF-8") from error
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"byte 0x{data[error.start]:02x}"
-        raise _bad(f"line {line} is not UTF-8 ({byte}); save the file as UTF-8") from error
+        text = _decode_windows_1252(data)
+        warnings = (_guessed(data, error.start),)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise _bad(f"line {line} holds a NUL byte: this is no text file; save it as UTF-8 CSV")
     if not text.strip():
         raise _bad("the file is empty; the first line must name the columns")
-    return text
+    return text, warnings
+
+
+def _decode_windows_1252(data: bytes) -> str:
+    """Like Latin-1, which has no letters in 0x80 to 0x9F; Windows has, and five gaps."""
+    if control := _CONTROLS.search(data):
+        where = _place(data, control.start())
+        raise _bad(f"{where} is in no text: this is no text file; save it as UTF-8 CSV")
+    try:
+        return data.decode("windows-1252")
+    except UnicodeDecodeError as error:
+        where = _place(data, error.start)
+        raise _bad(f"{where} is neither UTF-8 nor Windows-1252; save it as UTF-8") from error
+
+
+def _guessed(data: bytes, at: int) -> JobWarning:
+    return JobWarning(
+        code="csv_encoding_guessed",
+        detail=f"CSV: {_place(data, at)} is not UTF-8, so the file was read as Windows-1252"
+        " (Latin-1); if letters look wrong, save it as UTF-8",
+    )
+
+
+def _place(data: bytes, at: int) -> str:
+    line = data.count(b"\n", 0, at) + 1
+    return f"line {line}: byte 0x{data[at]:02x}"
 
 
 def _find_header(text: str) -> tuple[str, list[str]]:

@@ -33,6 +33,21 @@ def test_encoding_delimiter_and_header_are_found(
     assert row.values["prompt"] == "Füchse"
 
 
+def test_a_file_in_another_encoding_is_read_as_windows_1252_with_a_warning() -> None:
+    data = "Filename;prompt\r\na.png;zwölf Füchse zu 5 €\r\n".encode("windows-1252")
+    table = parse_csv(data)
+    assert table.rows[0].values["prompt"] == "zwölf Füchse zu 5 €"
+    (warning,) = match_rows(table, ["a.png"]).warnings
+    assert (warning.code, warning.image) == ("csv_encoding_guessed", None)
+    assert "line 2: byte 0xf6 is not UTF-8" in warning.detail
+    assert "Windows-1252" in warning.detail
+
+
+def test_utf_8_and_utf_16_leave_no_warning() -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert not parse_csv("filename,prompt\na.png,Füchse\n".encode(encoding)).warnings
+
+
 def test_delimiter_is_the_one_under_which_the_header_names_the_file() -> None:
     table = parse_csv(b"filename;size, in px;a, b, c\nx.png;1,2;3\n")
     assert table.columns == ("filename", "size, in px", "a, b, c")
@@ -52,7 +67,10 @@ def test_unnamed_columns_and_rows_of_blanks_are_left_out() -> None:
     [
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf \n", "the file is empty"),
-        ("filename,l\na,b\nc,é\n".encode("latin-1"), "line 3 is not UTF-8 (byte 0xe9)"),
+        (b"filename,l\na,b\nc,\xe9\x07\n", "line 3: byte 0x07 is in no text"),
+        (b"filename,l\nc,\xe9\0\n", "line 2: byte 0x00 is in no text"),
+        (b"filename,l\nc,\x81\n", "line 2: byte 0x81 is neither UTF-8 nor Windows-1252"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "line 2: byte 0x1a is in no text"),
         (b"filename,l\na\0,b\n", "line 2 holds a NUL byte"),
         ("filename,l\n".encode("utf-16-le"), "line 1 holds a NUL byte"),
         (b"\xff\xfea", "not valid UTF-16"),

@@ -145,11 +145,11 @@ JOB = [
         "'price'",
     ),
     (
-        [GOOD, ("csv", ("l.csv", "filename,label\ngood.png,café\n".encode("latin-1")))],
+        [GOOD, ("csv", ("l.csv", b"filename,label\ngood.png,\xe9\x01\xff\0\n"))],
         422,
         "bad_csv",
         "csv",
-        "line 2",
+        "line 2: byte 0x01 is in no text",
     ),
     ([GOOD, ("csv", ("l.csv", b"a\n" + b"x\n" * 9000))], 413, "file_too_large", "csv", "16,384"),
     (
