@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.parameters import PARAMETERS
 from shared.schemas import JobSpec, JobWarning
 
 FILENAME_COLUMNS = ("filename", "file_name", "file", "image")
@@ -114,17 +115,22 @@ def check_columns(
     spec: JobSpec, table: CsvTable | None, metadata: Sequence[Mapping[str, object]]
 ) -> None:
     """Raise `GridscribeError` with UNKNOWN_COLUMN where `spec.labels` asks for a column that
-    neither the CSV nor any image's metadata has. Without a CSV nothing is checked: the columns
-    may be such as only the files themselves can answer.
+    neither the CSV nor any image's metadata has, and no file can have. Without a CSV nothing is
+    checked: what an image lacks is a warning on the job.
     """
     if table is None:
         return
     known = dict.fromkeys(table.columns)
     for entry in metadata:
         known.update(dict.fromkeys(entry))
-    unknown = [(at, column) for at, column in enumerate(spec.labels) if column not in known]
+    unknown = [
+        (at, column)
+        for at, column in enumerate(spec.labels)
+        if column not in known and column not in PARAMETERS
+    ]
     if unknown:
-        there = f"there are {_quoted(tuple(known))}"
+        in_files = ", ".join(PARAMETERS)
+        there = f"there are {_quoted(tuple(known))}, and files may carry {in_files}"
         raise GridscribeError(
             ErrorCode.UNKNOWN_COLUMN,
             f"labels: no column {_quoted([column for _, column in unknown])}; {there}",

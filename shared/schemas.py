@@ -121,7 +121,7 @@ class JobSpec(StrictModel):
     quality: int = Field(default=90, ge=1, le=100)
     """For jpg and webp."""
     labels: tuple[ShortText, ...] = Field(default=(), max_length=20)
-    """Columns of the CSV, or keys of an image's metadata, to draw."""
+    """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw."""
     use_clip: bool = False
     clip_model: ShortText | None = None
     """One of the deployment's models; None means its default."""
@@ -295,7 +295,7 @@ class ManifestImage(LabeledImage):
     facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
     model: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """What the request and the CSV say of the image."""
+    """What its file, the request and the CSV say of the image; the later wins."""
 
 
 class ManifestPage(StrictModel):

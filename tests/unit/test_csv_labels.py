@@ -138,6 +138,11 @@ def test_asked_column_may_be_in_the_csv_or_in_the_metadata_of_an_image() -> None
     check_columns(JobSpec(labels=("prompt", "seed")), table, [{}, {"seed": 1}])
 
 
+def test_asked_column_may_be_one_that_files_carry() -> None:
+    table = parse_csv(b"filename,rating\na.png,5\n")
+    check_columns(JobSpec(labels=("rating", "seed", "negative_prompt", "tool")), table, [])
+
+
 def test_unknown_column_is_named_with_those_there_are() -> None:
     table = parse_csv(b"filename,prompt\na.png,x\n")
     with pytest.raises(

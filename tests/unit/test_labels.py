@@ -60,6 +60,34 @@ def test_sources_win_in_order() -> None:
     assert (name.confidence, name.falls) == (None, ())
 
 
+EMBEDDED: dict[str, object] = {"prompt": "from the file", "seed": 9}
+
+
+def test_what_the_file_says_comes_after_the_request_and_before_clip() -> None:
+    asked = spec("prompt", clip=True)
+    given = image(metadata={"prompt": "from metadata"})
+    assert resolve_label(given, asked, FOX, has_csv=False, embedded=EMBEDDED).source == "request"
+    resolved = resolve_label(image(), asked, FOX, has_csv=False, embedded=EMBEDDED)
+    assert (resolved.text, resolved.source) == ("from the file", LabelSource.EMBEDDED)
+    assert (resolved.confidence, resolved.falls) == (None, ())
+    without = resolve_label(image(), spec("cfg", clip=True), FOX, has_csv=False, embedded=EMBEDDED)
+    assert without.source is LabelSource.CLIP
+    assert [fall.code for fall in without.falls] == ["no_metadata"]
+
+
+def test_what_the_file_says_is_not_drawn_unasked() -> None:
+    resolved = resolve_label(image(), spec(), None, has_csv=False, embedded=EMBEDDED)
+    assert resolved.source is LabelSource.FILENAME
+
+
+def test_a_column_that_the_winning_source_lacks_comes_from_the_next_one() -> None:
+    asked = spec("rating", "prompt", "seed")
+    known = image(csv_row={"filename": "a", "rating": "5"}, metadata={"prompt": "from metadata"})
+    resolved = resolve_label(known, asked, None, has_csv=True, embedded=EMBEDDED)
+    assert resolved.text == "rating: 5\nprompt: from metadata\nseed: 9"
+    assert (resolved.source, resolved.falls) == (LabelSource.CSV, ())
+
+
 def test_csv_without_a_row_for_one_image_does_not_switch_clip_off() -> None:
     resolved = resolve_label(image(), spec(clip=True), FOX, has_csv=True)
     assert resolved.source is LabelSource.CLIP
@@ -110,6 +138,23 @@ def test_every_fall_from_an_asked_source_is_told(
     assert [fall.code for fall in resolved.falls] == codes
 
 
+@pytest.mark.parametrize(
+    ("known", "asked", "has_csv", "codes"),
+    [
+        ({}, spec("seed"), True, ["no_csv_row"]),
+        ({"metadata": {"q": 1}}, spec("seed"), False, ["no_metadata"]),
+        ({"metadata": {"q": 1}}, spec("seed"), True, ["no_csv_row", "no_metadata"]),
+        ({}, spec("cfg"), True, ["no_csv_row", "no_metadata"]),
+        ({}, spec("rating"), True, ["no_csv_row"]),
+    ],
+)
+def test_every_fall_to_and_past_the_file_is_told(
+    known: dict[str, object], asked: JobSpec, has_csv: bool, codes: list[str]
+) -> None:
+    resolved = resolve_label(image(**known), asked, None, has_csv=has_csv, embedded=EMBEDDED)
+    assert [fall.code for fall in resolved.falls] == codes
+
+
 def test_warnings_name_image_reason_and_the_source_that_won() -> None:
     resolved = resolve_label(
         image(), spec(clip=True), ImageCaption(reason="0.1 is below 0.3"), has_csv=False
@@ -140,3 +185,9 @@ def test_clip_is_asked_only_for_images_nothing_else_labels(
     known: dict[str, object], asked: JobSpec, expected: bool
 ) -> None:
     assert needs_caption(image(**known), asked) is expected
+
+
+def test_clip_is_not_asked_where_the_file_has_what_was_asked_for() -> None:
+    assert not needs_caption(image(), spec("seed", clip=True), EMBEDDED)
+    assert needs_caption(image(), spec("cfg", clip=True), EMBEDDED)
+    assert needs_caption(image(), spec(clip=True), EMBEDDED)
