@@ -17,7 +17,7 @@ from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
-from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.labels import label_warnings, needs_caption, resolve_labels
 from shared.parameters import Parameters
 from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
 from shared.settings import Settings
@@ -83,13 +83,12 @@ def make_sheet(
             embedded.append(read_metadata(file))
     captions = _caption(spec, images, embedded, captioning, on_progress) if captioning else {}
 
+    labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=embedded)
     entries: list[SheetEntry] = []
     warnings: list[JobWarning] = list(match.warnings) if match else []
     for index, image in enumerate(images):
         caption = captions.get(index)
-        resolved = resolve_label(
-            image, spec, caption, has_csv=match is not None, embedded=embedded[index]
-        )
+        resolved = labels.labels[index]
         warnings += label_warnings(index, image.name, resolved)
         entries.append(
             SheetEntry(
@@ -112,6 +111,7 @@ def make_sheet(
             entries,
             Path(folder),
             max_pixels=Settings().max_sheet_pixels,
+            header=labels.header,
             progress=lambda done: on_progress(Stage.COMPOSING, done, len(entries)),
         )
         pages = tuple(page_path(output, number) for number in range(1, len(sheet.pages) + 1))

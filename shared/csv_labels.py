@@ -118,15 +118,14 @@ def check_columns(
     neither the CSV nor any image's metadata has, and no file can have. Without a CSV nothing is
     checked: what an image lacks is a warning on the job.
     """
-    if table is None:
+    if table is None or spec.has_smart_labels:
         return
     known = dict.fromkeys(table.columns)
     for entry in metadata:
         known.update(dict.fromkeys(entry))
+    folded = {column.casefold() for column in (*known, *PARAMETERS)}
     unknown = [
-        (at, column)
-        for at, column in enumerate(spec.labels)
-        if column not in known and column not in PARAMETERS
+        (at, column) for at, column in enumerate(spec.labels) if column.casefold() not in folded
     ]
     if unknown:
         in_files = ", ".join(PARAMETERS)

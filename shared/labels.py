@@ -4,7 +4,7 @@ The order: CSV row, what the request says of the image, what its file says, CLIP
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import Protocol
 from shared.csv_labels import filename_column
 from shared.parameters import PARAMETERS
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource
+from shared.smart_labels import smart_labels
 
 LABEL_COLUMNS = ("label", "caption", "title", "prompt")
 """Where no column is asked for, the first of these that has a value is the label."""
@@ -54,6 +55,14 @@ class ResolvedLabel:
     """In the order of the sources."""
 
 
+@dataclass(frozen=True, slots=True)
+class SheetLabels:
+    labels: tuple[ResolvedLabel, ...]
+    """In the order of the images."""
+    header: str = ""
+    """What smart labels found to be the same for all images."""
+
+
 def needs_caption(
     image: DescribedImage, spec: JobSpec, embedded: Mapping[str, object] = NOTHING
 ) -> bool:
@@ -61,6 +70,9 @@ def needs_caption(
 
     On submission nobody has looked into the file; a worker that has asks again.
     """
+    if spec.has_smart_labels:
+        # Whether what is known varies, the whole sheet tells; nearly always something does.
+        return spec.use_clip and not _merged(_known_values(image, embedded))
     return spec.use_clip and _described(image, spec, embedded) is None
 
 
@@ -92,6 +104,30 @@ def resolve_label(
     return _guessed(image, spec, caption, falls)
 
 
+def resolve_labels(
+    images: Sequence[DescribedImage],
+    spec: JobSpec,
+    captions: Mapping[int, ImageCaption],
+    *,
+    has_csv: bool,
+    embedded: Sequence[Mapping[str, object]],
+) -> SheetLabels:
+    """The labels of a whole sheet.
+
+    Args:
+        captions: By the index of their image, for those that CLIP was asked for.
+        embedded: The parameters in each image's file.
+    """
+    if spec.has_smart_labels:
+        return _smart(images, spec, captions, has_csv=has_csv, embedded=embedded)
+    return SheetLabels(
+        tuple(
+            resolve_label(image, spec, captions.get(index), has_csv=has_csv, embedded=in_file)
+            for index, (image, in_file) in enumerate(zip(images, embedded, strict=True))
+        )
+    )
+
+
 def label_warnings(index: int, name: str, resolved: ResolvedLabel) -> tuple[JobWarning, ...]:
     """One warning a fall, saying whose label it was about and what the label is taken from."""
     return tuple(
@@ -102,6 +138,69 @@ def label_warnings(index: int, name: str, resolved: ResolvedLabel) -> tuple[JobW
         )
         for fall in resolved.falls
     )
+
+
+def _smart(
+    images: Sequence[DescribedImage],
+    spec: JobSpec,
+    captions: Mapping[int, ImageCaption],
+    *,
+    has_csv: bool,
+    embedded: Sequence[Mapping[str, object]],
+) -> SheetLabels:
+    known = [_known_values(image, in_file) for image, in_file in zip(images, embedded, strict=True)]
+    smart = smart_labels([_merged(values) for values in known])
+    labels: list[ResolvedLabel] = []
+    for index, (image, text) in enumerate(zip(images, smart.texts, strict=True)):
+        falls = [_csv_fall(image, spec)] if has_csv and image.csv_row is None else []
+        if text:
+            # The best source that says anything of what varies.
+            source = next(it for it, values in known[index] if smart.varying & values.keys())
+            labels.append(ResolvedLabel(text, source, falls=tuple(falls)))
+        else:
+            if any(values for _, values in known[index]):
+                falls.append(Fall("nothing_varies", "what is known of it is the same for all"))
+            else:
+                falls.append(Fall("no_metadata", "nothing is known of it but its name"))
+            labels.append(_guessed(image, spec, captions.get(index), falls))
+    return SheetLabels(tuple(labels), smart.header)
+
+
+_KnownValues = tuple[tuple[LabelSource, dict[str, str]], ...]
+
+
+def _known_values(image: DescribedImage, embedded: Mapping[str, object]) -> _KnownValues:
+    """What each source says of an image, the best one first; empty values left out."""
+    row = image.csv_row or {}
+    key = filename_column(tuple(row))
+    told: tuple[tuple[LabelSource, Mapping[str, object]], ...] = (
+        (LabelSource.CSV, {column: value for column, value in row.items() if column != key}),
+        (
+            LabelSource.REQUEST,
+            {**image.metadata, **({"label": image.label} if image.label else {})},
+        ),
+        (LabelSource.EMBEDDED, embedded),
+    )
+    return tuple(
+        (
+            source,
+            {_usual(name): text for name, value in values.items() if (text := plain_text(value))},
+        )
+        for source, values in told
+    )
+
+
+def _usual(name: str) -> str:
+    """A name that is known in lower case, so; any other as it is."""
+    folded = name.casefold()
+    return folded if folded in PARAMETERS or folded in LABEL_COLUMNS else name
+
+
+def _merged(known: _KnownValues) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for _, values in reversed(known):
+        merged |= values
+    return merged
 
 
 def _described(
@@ -154,12 +253,20 @@ def _telling_text(row: Mapping[str, str]) -> str:
 def _asked_text(spec: JobSpec, *sources: Mapping[str, object]) -> str:
     """One asked column's value alone, several as `column: value` lines; empty ones left out."""
     asked = {
-        column: next(filter(None, (plain_text(source.get(column)) for source in sources)), "")
+        column: next(filter(None, (plain_text(_column(source, column)) for source in sources)), "")
         for column in spec.labels
     }
     if len(asked) == 1:
         return next(iter(asked.values()))
     return _lines({column: text for column, text in asked.items() if text})
+
+
+def _column(values: Mapping[str, object], name: str) -> object:
+    """The value under that name, else under the same name in another case."""
+    if name in values:
+        return values[name]
+    folded = name.casefold()
+    return next((value for key, value in values.items() if key.casefold() == folded), None)
 
 
 def _lacks_metadata(

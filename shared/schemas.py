@@ -121,7 +121,8 @@ class JobSpec(StrictModel):
     quality: int = Field(default=90, ge=1, le=100)
     """For jpg and webp."""
     labels: tuple[ShortText, ...] = Field(default=(), max_length=20)
-    """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw."""
+    """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw;
+    `["auto"]` draws what varies over the sheet, and what does not into a header."""
     use_clip: bool = False
     clip_model: ShortText | None = None
     """One of the deployment's models; None means its default."""
@@ -138,6 +139,10 @@ class JobSpec(StrictModel):
     priority: Priority = Priority.NORMAL
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     """The caller's own; returned as it came."""
+
+    @property
+    def has_smart_labels(self) -> bool:
+        return self.labels == ("auto",)
 
 
 class ImageReference(StrictModel):
@@ -312,6 +317,8 @@ class Manifest(StrictModel):
     cols: int
     pages: tuple[ManifestPage, ...]
     images: tuple[ManifestImage, ...]
+    header: str = ""
+    """The line below the title; only smart labels have one."""
     warnings: tuple[JobWarning, ...] = ()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
-from shared.labels import label_warnings, resolve_label
+from shared.labels import ResolvedLabel, label_warnings, resolve_labels
 from shared.object_storage import output_key
 from shared.parameters import Parameters
 from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
@@ -47,12 +47,16 @@ def _compose(
     backend: Backend, ticket: Ticket, work: ComposeWork, lease: Lease, folder: Path
 ) -> None:
     embedded = _read_embedded(backend, work, lease)
-    entries, warnings = label_entries(backend, work, embedded)
+    labels = resolve_labels(
+        work.images, work.spec, work.captions, has_csv=work.has_csv, embedded=embedded
+    )
+    entries, warnings = label_entries(backend, work, labels.labels, embedded)
     sheet = render_sheet(
         work.spec,
         entries,
         folder,
         max_pixels=backend.settings.max_sheet_pixels,
+        header=labels.header,
         progress=lease.report,
         stop=lease.ended,
     )
@@ -82,16 +86,17 @@ def _read_embedded(backend: Backend, work: ComposeWork, lease: Lease) -> list[Pa
 
 
 def label_entries(
-    backend: Backend, work: ComposeWork, embedded: Sequence[Parameters]
+    backend: Backend,
+    work: ComposeWork,
+    labels: Sequence[ResolvedLabel],
+    embedded: Sequence[Parameters],
 ) -> tuple[list[SheetEntry], tuple[JobWarning, ...]]:
     """What the sheet shows of each image, and a warning for each source that gave no label."""
     entries: list[SheetEntry] = []
     warnings: list[JobWarning] = []
     for index, image in enumerate(work.images):
         caption = work.captions.get(index)
-        label = resolve_label(
-            image, work.spec, caption, has_csv=work.has_csv, embedded=embedded[index]
-        )
+        label = labels[index]
         warnings.extend(label_warnings(index, image.name, label))
         entries.append(
             SheetEntry(

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
+from shared.layout import plan_sheet
 from shared.schemas import JobSpec, LabelSource
 from tests.unit.pipeline.metadata.carriers import jpeg, png, user_comment, webp
 from tests.unit.pipeline.metadata.documents import INFOTEXT, SWARM, flux_graph
@@ -67,3 +69,28 @@ def test_a_csv_wins_over_the_file_column_by_column(
     assert (second.label, second.label_source) == ("sampler: euler\ncfg: 3.5", "embedded")
     assert (first.metadata["sampler"], first.metadata["rating"]) == ("mine", "5")
     assert [(warning.code, warning.image) for warning in job.warnings] == [("no_csv_row", 1)]
+
+
+def test_smart_labels_put_what_varies_into_cells_and_the_rest_above_them(
+    client: Client, tmp_path: Path
+) -> None:
+    names = [f"{seed}.png" for seed in (1, 2, 3)]
+    for seed, name in enumerate(names, 1):
+        infotext = f"a red fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: {seed}"
+        (tmp_path / name).write_bytes(png(parameters=infotext))
+    spec = JobSpec(labels=("auto",), title="Foxes", use_clip=True, cols=3)
+    job = client.create_job(spec, [tmp_path / name for name in names])
+    job = client.wait(job.id, timeout=60)
+    assert job.status == "succeeded", job.error
+    manifest = client.manifest(job.id)
+    assert manifest.header == "cfg 7 · steps 20 · Euler a · A1111\na red fox"
+    assert [image.label for image in manifest.images] == ["seed 1", "seed 2", "seed 3"]
+    assert {image.label_source for image in manifest.images} == {LabelSource.EMBEDDED}
+    assert not job.warnings
+    [sheet] = client.download(job.id, tmp_path / "sheet.png")
+    layout = plan_sheet(spec, 3, max_pixels=10**8)
+    assert layout.header_box is not None
+    with Image.open(sheet) as image:
+        header = layout.header_box
+        corners = (header.x, header.y, header.x + header.width, header.y + header.height)
+        assert image.convert("RGB").crop(corners).getcolors(1) is None, "something is drawn"

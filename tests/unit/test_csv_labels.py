@@ -138,6 +138,12 @@ def test_asked_column_may_be_in_the_csv_or_in_the_metadata_of_an_image() -> None
     check_columns(JobSpec(labels=("prompt", "seed")), table, [{}, {"seed": 1}])
 
 
+def test_columns_are_found_in_any_case_and_smart_labels_ask_for_none() -> None:
+    table = parse_csv(b"Filename,Rating\na.png,5\n")
+    check_columns(JobSpec(labels=("rating",)), table, [])
+    check_columns(JobSpec(labels=("auto",)), table, [])
+
+
 def test_asked_column_may_be_one_that_files_carry() -> None:
     table = parse_csv(b"filename,rating\na.png,5\n")
     check_columns(JobSpec(labels=("rating", "seed", "negative_prompt", "tool")), table, [])

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.labels import label_warnings, needs_caption, resolve_label, resolve_labels
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource, SourceImage
 
 
@@ -31,6 +31,7 @@ FOX = ImageCaption(text="red fox", confidence=0.8, model="m")
         ({"filename": "a", "prompt": "p", "seed": "7"}, ("seed", "prompt"), "seed: 7\nprompt: p"),
         ({"filename": "a", "prompt": "", "seed": "7"}, ("prompt", "seed"), "seed: 7"),
         ({"filename": "a", "seed": "7"}, ("filename",), "a"),
+        ({"filename": "a", "Seed": "7", "CFG": "4"}, ("seed", "cfg"), "seed: 7\ncfg: 4"),
         ({"filename": "a", "prompt": "p", "Label": "l"}, (), "l"),
         ({"filename": "a", "prompt": "p", "title": ""}, (), "p"),
         ({"filename": "a", "seed": "7", "cfg": "", "steps": "20"}, (), "seed: 7\nsteps: 20"),
@@ -191,3 +192,47 @@ def test_clip_is_not_asked_where_the_file_has_what_was_asked_for() -> None:
     assert not needs_caption(image(), spec("seed", clip=True), EMBEDDED)
     assert needs_caption(image(), spec("cfg", clip=True), EMBEDDED)
     assert needs_caption(image(), spec(clip=True), EMBEDDED)
+
+
+def smart(
+    *images: SourceImage, files: list[dict[str, object]], clip: bool = False, csv: bool = False
+) -> list[tuple[str, LabelSource, list[str]]]:
+    """Text, source and codes of the falls for each image; FOX is the caption of the last one."""
+    captions = {len(images) - 1: FOX} if clip else {}
+    found = resolve_labels(images, spec("auto", clip=clip), captions, has_csv=csv, embedded=files)
+    return [(it.text, it.source, [fall.code for fall in it.falls]) for it in found.labels]
+
+
+def test_smart_labels_come_from_the_best_source_that_knows_what_varies() -> None:
+    shown = smart(
+        image(csv_row={"filename": "a", "Seed": "1", "rating": ""}),
+        image(metadata={"seed": 2}),
+        image(),
+        image(csv_row={"filename": "d", "cfg": "7"}),
+        files=[{"seed": 9, "cfg": 7}, {"cfg": 7}, {"seed": 3, "cfg": 7}, {"seed": 4}],
+        csv=True,
+    )
+    assert shown == [
+        ("seed 1", LabelSource.CSV, []),
+        ("seed 2", LabelSource.REQUEST, ["no_csv_row"]),
+        ("seed 3", LabelSource.EMBEDDED, ["no_csv_row"]),
+        ("seed 4", LabelSource.EMBEDDED, []),
+    ]
+
+
+def test_smart_labels_fall_to_clip_and_filename_with_a_reason() -> None:
+    same: dict[str, object] = {"seed": 1}
+    assert smart(image(), image(), files=[same, {}], clip=True) == [
+        ("img_1.final", LabelSource.FILENAME, ["nothing_varies", "no_caption"]),
+        ("red fox", LabelSource.CLIP, ["no_metadata"]),
+    ]
+
+
+def test_with_smart_labels_clip_is_asked_where_nothing_at_all_is_known() -> None:
+    asked = spec("auto", clip=True)
+    assert needs_caption(image(), asked)
+    assert needs_caption(image(csv_row={"filename": "a", "rating": ""}), asked)
+    assert not needs_caption(image(csv_row={"filename": "a", "rating": "5"}), asked)
+    assert not needs_caption(image(label="mine"), asked)
+    assert not needs_caption(image(), asked, EMBEDDED)
+    assert not needs_caption(image(), spec("auto"))
