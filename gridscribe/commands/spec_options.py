@@ -45,7 +45,8 @@ def spec_options(
     ] = None,
     quality: Annotated[int | None, _LAYOUT(help="Of jpg and webp, 1 to 100.")] = None,
     labels: Annotated[
-        list[str] | None, _LABELS(metavar="COLUMN", help="Columns to draw; repeat, or a,b.")
+        list[str] | None,
+        _LABELS(metavar="COLUMN", help="Columns to draw; repeat, or a,b. `auto`: what varies."),
     ] = None,
     label_position: Annotated[LabelPosition | None, _LABELS(help="Where labels stand.")] = None,
     use_clip: Annotated[
