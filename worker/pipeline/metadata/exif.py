@@ -1,7 +1,6 @@
 """The text tags of EXIF (CIPA DC-008), which is a TIFF file of its own.
 
-Pillow reads every tag of a directory before it gives one; thousands of tags that share one large
-value then cost gigabytes. Here only the tags that tools write are looked at.
+Only the tags that tools write are looked at.
 """
 
 import struct
