@@ -13,7 +13,8 @@ from worker.pipeline.metadata import values
 FIELDS = ("parameters", "UserComment", "ImageDescription")
 NEGATIVE = "Negative prompt:"
 SETTINGS = re.compile(r"(?:^|\n)(?=Steps: ?\d)")
-LORA = re.compile(r"<lora:([^:<>]+)(?::([^:<>]*))?[^<>]*>")
+LORA = re.compile(r"<lora:([^:<>]++)(?::([^:<>]*+))?+[^<>]*+>")
+"""Possessive, for a hostile prompt with an open bracket would be tried in every way otherwise."""
 MAX_SETTINGS = 65_536
 TOOL_OF_VERSION = (("fooocus", "Fooocus"), ("comfyui", "ComfyUI"), ("f", "Forge"), ("neo", "Forge"))
 """How a version begins, in lower case."""

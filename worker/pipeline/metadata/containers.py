@@ -50,7 +50,7 @@ def png_blocks(file: BinaryIO) -> Iterator[Block]:
     position = 8
     for _ in range(MAX_BLOCKS):
         file.seek(position)
-        head = file.read(8)
+        head = bytes(file.read(8))
         if len(head) < 8 or head[4:] == b"IEND":
             return
         size, kind = struct.unpack(">I4s", head)
@@ -63,7 +63,7 @@ def webp_blocks(file: BinaryIO) -> Iterator[Block]:
     position = 12
     for _ in range(MAX_BLOCKS):
         file.seek(position)
-        head = file.read(8)
+        head = bytes(file.read(8))
         if len(head) < 8:
             return
         kind, size = struct.unpack("<4sI", head)
@@ -76,7 +76,7 @@ def jpeg_blocks(file: BinaryIO) -> Iterator[Block]:
     position = 2
     for _ in range(MAX_BLOCKS):
         file.seek(position)
-        head = file.read(4)
+        head = bytes(file.read(4))
         if len(head) < 4 or head[0] != 0xFF or head[1] in JPEG_IMAGE:
             return
         if head[1] == 0xFF:  # a fill byte

@@ -50,7 +50,7 @@ def read_text_fields(file: BinaryIO) -> dict[str, str]:
     Raises the file's own errors only.
     """
     file.seek(0)
-    head = file.read(12)
+    head = bytes(file.read(12))
     if is_png(head):
         found = _png_fields(png_blocks(file))
     elif is_jpeg(head):

@@ -171,6 +171,31 @@ def test_large_graphs_are_walked_soon(graph: Graph) -> None:
     assert len(str(found)) < 30_000
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    ["<lora:" + "a" * 3_000_000, "<lora:a:" * 400_000, "<lora:a:1" + ":" * 3_000_000],
+    ids=["name", "many", "weight"],
+)
+def test_a_lora_that_never_ends_is_passed_over_soon(prompt: str) -> None:
+    found = read(png(parameters=f"{prompt}\n{INFO}"))
+    assert found["steps"] == 20
+    assert "loras" not in found
+
+
+@pytest.mark.parametrize(
+    "settings_line",
+    ['Steps: 1, A: "' + '\\"' * 1_500_000, "Steps: 1" + "," * 3_000_000, "Steps: 1\n" * 400_000],
+)
+def test_settings_that_never_end_are_read_soon(settings_line: str) -> None:
+    assert read(png(parameters=f"a fox\n{settings_line}"))["steps"] == 1
+
+
+@pytest.mark.parametrize("inner", ["<" * 3_000_000, "<a>" * 1_000_000, "&amp" * 700_000])
+def test_a_packet_of_tags_is_searched_soon(inner: str) -> None:
+    packet = f"<exif:UserComment>{inner}</exif:UserComment>"
+    assert read(webp(xmp=packet.encode())) == {}
+
+
 def test_numbers_that_are_none_are_left_out() -> None:
     graph = classic_graph()
     graph["3"]["inputs"] |= {"seed": 10**400, "steps": float("nan"), "cfg": float("inf")}

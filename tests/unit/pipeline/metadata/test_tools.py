@@ -2,9 +2,11 @@
 
 import io
 import json
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+import obstore
 import pytest
+from obstore.store import MemoryStore
 from PIL.PngImagePlugin import PngInfo
 from sd_parsers import ParserManager
 
@@ -146,6 +148,15 @@ CASES = {
 def test_parameters_are_found_in(case: str) -> None:
     data, expected = CASES[case]
     assert read(data) == expected
+
+
+def test_a_file_in_an_object_store_is_read_like_any_other() -> None:
+    store = MemoryStore()
+    data, expected = CASES["comfyui png"]
+    store.put("picture", data)
+    file = cast("BinaryIO", obstore.open_reader(store, "picture"))
+    assert read_metadata(file) == expected
+    assert bytes(file.read()) == data, "left at its beginning"
 
 
 def test_a_flux_graph_is_read_through_guider_sigmas_noise_and_primitives() -> None:
