@@ -4,7 +4,7 @@ The order: CSV row, what the request says of the image, what its file says, CLIP
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -13,7 +13,6 @@ from typing import Protocol
 from shared.csv_labels import filename_column
 from shared.parameters import PARAMETERS
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource
-from shared.smart_labels import smart_labels
 
 LABEL_COLUMNS = ("label", "caption", "title", "prompt")
 """Where no column is asked for, the first of these that has a value is the label."""
@@ -55,14 +54,6 @@ class ResolvedLabel:
     """In the order of the sources."""
 
 
-@dataclass(frozen=True, slots=True)
-class SheetLabels:
-    labels: tuple[ResolvedLabel, ...]
-    """In the order of the images."""
-    header: str = ""
-    """What smart labels found to be the same for all images."""
-
-
 def needs_caption(
     image: DescribedImage, spec: JobSpec, embedded: Mapping[str, object] = NOTHING
 ) -> bool:
@@ -72,7 +63,7 @@ def needs_caption(
     """
     if spec.has_smart_labels:
         # Whether what is known varies, the whole sheet tells; nearly always something does.
-        return spec.use_clip and not _merged(_known_values(image, embedded))
+        return spec.use_clip and not merged_values(known_values(image, embedded))
     return spec.use_clip and _described(image, spec, embedded) is None
 
 
@@ -96,36 +87,12 @@ def resolve_label(
     source = described.source if described else None
     falls: list[Fall] = []
     if has_csv and source is not LabelSource.CSV:
-        falls.append(_csv_fall(image, spec))
+        falls.append(csv_fall(image, spec))
     if spec.labels and _lacks_metadata(image, spec, source, has_csv=has_csv):
         falls.append(Fall("no_metadata", f"its metadata has no {_columns(spec)}"))
     if described:
         return replace(described, falls=tuple(falls))
-    return _guessed(image, spec, caption, falls)
-
-
-def resolve_labels(
-    images: Sequence[DescribedImage],
-    spec: JobSpec,
-    captions: Mapping[int, ImageCaption],
-    *,
-    has_csv: bool,
-    embedded: Sequence[Mapping[str, object]],
-) -> SheetLabels:
-    """The labels of a whole sheet.
-
-    Args:
-        captions: By the index of their image, for those that CLIP was asked for.
-        embedded: The parameters in each image's file.
-    """
-    if spec.has_smart_labels:
-        return _smart(images, spec, captions, has_csv=has_csv, embedded=embedded)
-    return SheetLabels(
-        tuple(
-            resolve_label(image, spec, captions.get(index), has_csv=has_csv, embedded=in_file)
-            for index, (image, in_file) in enumerate(zip(images, embedded, strict=True))
-        )
-    )
+    return guessed_label(image, spec, caption, falls)
 
 
 def label_warnings(index: int, name: str, resolved: ResolvedLabel) -> tuple[JobWarning, ...]:
@@ -140,37 +107,12 @@ def label_warnings(index: int, name: str, resolved: ResolvedLabel) -> tuple[JobW
     )
 
 
-def _smart(
-    images: Sequence[DescribedImage],
-    spec: JobSpec,
-    captions: Mapping[int, ImageCaption],
-    *,
-    has_csv: bool,
-    embedded: Sequence[Mapping[str, object]],
-) -> SheetLabels:
-    known = [_known_values(image, in_file) for image, in_file in zip(images, embedded, strict=True)]
-    smart = smart_labels([_merged(values) for values in known])
-    labels: list[ResolvedLabel] = []
-    for index, (image, text) in enumerate(zip(images, smart.texts, strict=True)):
-        falls = [_csv_fall(image, spec)] if has_csv and image.csv_row is None else []
-        if text:
-            # The best source that says anything of what varies.
-            source = next(it for it, values in known[index] if smart.varying & values.keys())
-            labels.append(ResolvedLabel(text, source, falls=tuple(falls)))
-        else:
-            if any(values for _, values in known[index]):
-                falls.append(Fall("nothing_varies", "what is known of it is the same for all"))
-            else:
-                falls.append(Fall("no_metadata", "nothing is known of it but its name"))
-            labels.append(_guessed(image, spec, captions.get(index), falls))
-    return SheetLabels(tuple(labels), smart.header)
+KnownValues = tuple[tuple[LabelSource, dict[str, str]], ...]
+"""What CSV, request and file say of an image, in this order, by column."""
 
 
-_KnownValues = tuple[tuple[LabelSource, dict[str, str]], ...]
-
-
-def _known_values(image: DescribedImage, embedded: Mapping[str, object]) -> _KnownValues:
-    """What each source says of an image, the best one first; empty values left out."""
+def known_values(image: DescribedImage, embedded: Mapping[str, object]) -> KnownValues:
+    """Empty values are left out, and so is the CSV's column that names the image."""
     row = image.csv_row or {}
     key = filename_column(tuple(row))
     told: tuple[tuple[LabelSource, Mapping[str, object]], ...] = (
@@ -196,7 +138,8 @@ def _usual(name: str) -> str:
     return folded if folded in PARAMETERS or folded in LABEL_COLUMNS else name
 
 
-def _merged(known: _KnownValues) -> dict[str, str]:
+def merged_values(known: KnownValues) -> dict[str, str]:
+    """Each column's value from the best source that has one."""
     merged: dict[str, str] = {}
     for _, values in reversed(known):
         merged |= values
@@ -222,7 +165,7 @@ def _described(
     return None
 
 
-def _guessed(
+def guessed_label(
     image: DescribedImage, spec: JobSpec, caption: ImageCaption | None, falls: list[Fall]
 ) -> ResolvedLabel:
     """CLIP's label, else the file's name."""
@@ -290,7 +233,7 @@ def plain_text(value: object) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _csv_fall(image: DescribedImage, spec: JobSpec) -> Fall:
+def csv_fall(image: DescribedImage, spec: JobSpec) -> Fall:
     if image.csv_row is None:
         return Fall("no_csv_row", "the CSV has no row for it")
     return Fall("empty_csv_row", f"its row of the CSV has no {_columns(spec)}")

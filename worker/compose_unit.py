@@ -8,10 +8,11 @@ from pathlib import Path
 
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
-from shared.labels import ResolvedLabel, label_warnings, resolve_labels
+from shared.labels import ResolvedLabel, label_warnings
 from shared.object_storage import output_key
 from shared.parameters import Parameters
 from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
+from shared.sheet_labels import resolve_labels
 from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.lease import Lease

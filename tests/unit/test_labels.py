@@ -1,7 +1,8 @@
 import pytest
 
-from shared.labels import label_warnings, needs_caption, resolve_label, resolve_labels
+from shared.labels import label_warnings, needs_caption, resolve_label
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource, SourceImage
+from shared.sheet_labels import resolve_labels
 
 
 def image(**known: object) -> SourceImage:
