@@ -19,7 +19,7 @@ from shared.labels import needs_caption
 from shared.layout import plan_sheet
 from shared.logging import bound
 from shared.object_storage import ObjectStorage
-from shared.schemas import JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
+from shared.schemas import CsvEncoding, JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
 from shared.template_store import TemplateStore
 from shared.templates import Template, apply_template
@@ -147,7 +147,9 @@ class JobService:
         spec = apply_template(submission.spec, own)
         check_model(spec, self._settings)
         images, warnings = submission.images, submission.warnings
-        table = None if submission.csv is None else _parse_csv_part(submission.csv)
+        table = (
+            None if submission.csv is None else _parse_csv_part(submission.csv, spec.csv_encoding)
+        )
         check_columns(spec, table, [image.metadata for image in images])
         if table is not None:
             match = match_rows(table, [image.name for image in images])
@@ -181,9 +183,9 @@ def check_model(spec: JobSpec, settings: Settings) -> None:
         )
 
 
-def _parse_csv_part(data: bytes) -> CsvTable:
+def _parse_csv_part(data: bytes, encoding: CsvEncoding | None) -> CsvTable:
     try:
-        return parse_csv(data)
+        return parse_csv(data, encoding)
     except GridscribeError as error:
         location = ErrorLocation("csv", error.detail)
         raise GridscribeError(error.code, error.detail, errors=[location]) from error

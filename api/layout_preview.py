@@ -38,6 +38,8 @@ class Preview(StrictModel):
     pages: tuple[ManifestPage, ...]
     title: Box | None
     """The same on every page."""
+    header: Box | None
+    """The same on every page; None unless labels are smart."""
     cells: tuple[PreviewCell, ...]
 
 
@@ -56,6 +58,7 @@ def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Templ
         cols=layout.cols,
         pages=layout.pages,
         title=layout.title_box,
+        header=layout.header_box,
         cells=tuple(
             PreviewCell(
                 index=place.index,

@@ -17,9 +17,11 @@ from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
-from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.labels import label_warnings, needs_caption
+from shared.parameters import Parameters
 from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
 from shared.settings import Settings
+from shared.sheet_labels import resolve_labels
 from shared.templates import apply_template
 
 if TYPE_CHECKING:
@@ -69,19 +71,25 @@ def make_sheet(
     would answer it, and `InputError` when Pillow is not installed.
     """
     with _extra("compose"):
+        from worker.pipeline.metadata.embedded import read_metadata
         from worker.pipeline.render import SheetEntry, render_sheet
 
     spec = apply_template(spec)
     match = _match_csv(spec, csv, [path.name for path in paths])
     rows = match.rows if match else (None,) * len(paths)
     images = [LocalImage(path, row) for path, row in zip(paths, rows, strict=True)]
-    captions = _caption(spec, images, captioning, on_progress) if captioning else {}
+    embedded: list[Parameters] = []
+    for image in images:
+        with image.open() as file:
+            embedded.append(read_metadata(file))
+    captions = _caption(spec, images, embedded, captioning, on_progress) if captioning else {}
 
+    labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=embedded)
     entries: list[SheetEntry] = []
     warnings: list[JobWarning] = list(match.warnings) if match else []
     for index, image in enumerate(images):
         caption = captions.get(index)
-        resolved = resolve_label(image, spec, caption, has_csv=match is not None)
+        resolved = labels.labels[index]
         warnings += label_warnings(index, image.name, resolved)
         entries.append(
             SheetEntry(
@@ -92,7 +100,7 @@ def make_sheet(
                 reasons=tuple(fall.detail for fall in resolved.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
-                metadata=dict(image.csv_row or {}),
+                metadata={**embedded[index], **(image.csv_row or {})},
                 open=image.open,
             )
         )
@@ -104,6 +112,7 @@ def make_sheet(
             entries,
             Path(folder),
             max_pixels=Settings().max_sheet_pixels,
+            header=labels.header,
             progress=lambda done: on_progress(Stage.COMPOSING, done, len(entries)),
         )
         pages = tuple(page_path(output, number) for number in range(1, len(sheet.pages) + 1))
@@ -138,7 +147,7 @@ def local_captioning(model: str | None) -> Iterator["Captioning"]:
 def _match_csv(spec: JobSpec, csv: Path | None, names: Sequence[str]) -> CsvMatch | None:
     if csv is None:
         return None
-    table = parse_csv(csv.read_bytes())
+    table = parse_csv(csv.read_bytes(), spec.csv_encoding)
     check_columns(spec, table, [])
     return match_rows(table, names)
 
@@ -146,6 +155,7 @@ def _match_csv(spec: JobSpec, csv: Path | None, names: Sequence[str]) -> CsvMatc
 def _caption(
     spec: JobSpec,
     images: Sequence[LocalImage],
+    embedded: Sequence[Parameters],
     captioning: "Captioning",
     on_progress: OnProgress,
 ) -> dict[int, ImageCaption]:
@@ -153,7 +163,9 @@ def _caption(
     from worker.captioning.captioning import CaptionRequest
     from worker.pipeline.pictures import open_picture
 
-    wanted = [index for index, image in enumerate(images) if needs_caption(image, spec)]
+    wanted = [
+        index for index, image in enumerate(images) if needs_caption(image, spec, embedded[index])
+    ]
     request = CaptionRequest(model=spec.clip_model, min_confidence=spec.min_confidence)
     side = captioning.input_size
     captions: dict[int, ImageCaption] = {}

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.schemas import JobSpec, JobWarning
+from shared.parameters import PARAMETERS
+from shared.schemas import CsvEncoding, JobSpec, JobWarning
 
 FILENAME_COLUMNS = ("filename", "file_name", "file", "image")
 """Headers that name the image, in any case; the first one of these that is there counts."""
@@ -16,6 +18,8 @@ MAX_ROWS = 100_000
 MAX_COLUMNS = 256
 MAX_COLUMN_NAME = 200
 MAX_VALUE = 10_000
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in no text; \t, \n, \v, \f and \r may be
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _LISTED = 5  # so that a message stays readable however long the list is
 
 
@@ -47,13 +51,14 @@ def filename_column(columns: Sequence[str]) -> str | None:
     return next((by_folded[name] for name in FILENAME_COLUMNS if name in by_folded), None)
 
 
-def parse_csv(data: bytes) -> CsvTable:
+def parse_csv(data: bytes, encoding: CsvEncoding | None = None) -> CsvTable:
     """Read UTF-8, or UTF-16 with a byte order mark, separated by comma, semicolon or tab.
 
+    Any other encoding must be named: guessed wrongly, it would draw wrong letters in silence.
     Blank rows and columns without a header are left out: spreadsheets and data frames write both.
     Raises `GridscribeError` with BAD_CSV, naming the line, for anything that cannot be read safely.
     """
-    text = _decode(data)
+    text = _decode(data, encoding)
     delimiter, header = _find_header(text)
     columns = _check_header(header)
     key = filename_column(columns)
@@ -109,17 +114,21 @@ def check_columns(
     spec: JobSpec, table: CsvTable | None, metadata: Sequence[Mapping[str, object]]
 ) -> None:
     """Raise `GridscribeError` with UNKNOWN_COLUMN where `spec.labels` asks for a column that
-    neither the CSV nor any image's metadata has. Without a CSV nothing is checked: the columns
-    may be such as only the files themselves can answer.
+    neither the CSV nor any image's metadata has, and no file can have. Without a CSV nothing is
+    checked: what an image lacks is a warning on the job.
     """
-    if table is None:
+    if table is None or spec.has_smart_labels:
         return
     known = dict.fromkeys(table.columns)
     for entry in metadata:
         known.update(dict.fromkeys(entry))
-    unknown = [(at, column) for at, column in enumerate(spec.labels) if column not in known]
+    folded = {column.casefold() for column in (*known, *PARAMETERS)}
+    unknown = [
+        (at, column) for at, column in enumerate(spec.labels) if column.casefold() not in folded
+    ]
     if unknown:
-        there = f"there are {_quoted(tuple(known))}"
+        in_files = ", ".join(PARAMETERS)
+        there = f"there are {_quoted(tuple(known))}, and files may carry {in_files}"
         raise GridscribeError(
             ErrorCode.UNKNOWN_COLUMN,
             f"labels: no column {_quoted([column for _, column in unknown])}; {there}",
@@ -130,22 +139,41 @@ def check_columns(
         )
 
 
-def _decode(data: bytes) -> str:
-    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+def _decode(data: bytes, encoding: CsvEncoding | None) -> str:
     try:
-        text = data.decode("utf-16" if utf16 else "utf-8-sig")
+        if encoding is not None:
+            _refuse_controls(data)
+            text = data.decode(encoding)
+        elif data[:2] in _UTF_16_MARKS:
+            text = data.decode("utf-16")
+        else:
+            text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if utf16:
+        if error.encoding.startswith("utf-16"):
             raise _bad("not valid UTF-16, as its first two bytes say; save it as UTF-8") from error
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"byte 0x{data[error.start]:02x}"
-        raise _bad(f"line {line} is not UTF-8 ({byte}); save the file as UTF-8") from error
+        where = _place(data, error.start)
+        raise _bad(
+            f"{where} is not {encoding or 'UTF-8'}; save the file as UTF-8, or name its encoding in"
+            f" csv_encoding: {' or '.join(CsvEncoding)}"
+        ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise _bad(f"line {line} holds a NUL byte: this is no text file; save it as UTF-8 CSV")
     if not text.strip():
         raise _bad("the file is empty; the first line must name the columns")
     return text
+
+
+def _refuse_controls(data: bytes) -> None:
+    """In an encoding of single bytes nearly anything can be read: a picture, too."""
+    if control := _CONTROLS.search(data):
+        where = _place(data, control.start())
+        raise _bad(f"{where} is in no text: this is no text file; save it as UTF-8 CSV")
+
+
+def _place(data: bytes, at: int) -> str:
+    line = data.count(b"\n", 0, at) + 1
+    return f"line {line}: byte 0x{data[at]:02x}"
 
 
 def _find_header(text: str) -> tuple[str, list[str]]:

@@ -1,19 +1,23 @@
 """Which text stands under an image, where it comes from, and why no better source gave it.
 
-The order: CSV row, what the request says of the image, CLIP, filename.
+The order: CSV row, what the request says of the image, what its file says, CLIP, filename.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Protocol
 
 from shared.csv_labels import filename_column
+from shared.parameters import PARAMETERS
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource
 
 LABEL_COLUMNS = ("label", "caption", "title", "prompt")
 """Where no column is asked for, the first of these that has a value is the label."""
+
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class DescribedImage(Protocol):
@@ -50,36 +54,45 @@ class ResolvedLabel:
     """In the order of the sources."""
 
 
-def needs_caption(image: DescribedImage, spec: JobSpec) -> bool:
-    """Whether CLIP is to be asked: it was wanted, and neither CSV nor request label the image."""
-    return spec.use_clip and not (_csv_text(image, spec) or _request_text(image, spec))
+def needs_caption(
+    image: DescribedImage, spec: JobSpec, embedded: Mapping[str, object] = NOTHING
+) -> bool:
+    """Whether CLIP is to be asked: it was wanted, and no better source labels the image.
+
+    On submission nobody has looked into the file; a worker that has asks again.
+    """
+    if spec.has_smart_labels:
+        # Whether what is known varies, the whole sheet tells; nearly always something does.
+        return spec.use_clip and not merged_values(known_values(image, embedded))
+    return spec.use_clip and _described(image, spec, embedded) is None
 
 
 def resolve_label(
-    image: DescribedImage, spec: JobSpec, caption: ImageCaption | None, *, has_csv: bool
+    image: DescribedImage,
+    spec: JobSpec,
+    caption: ImageCaption | None,
+    *,
+    has_csv: bool,
+    embedded: Mapping[str, object] = NOTHING,
 ) -> ResolvedLabel:
-    """The label of the first source that has one; `caption` is None where CLIP was not asked."""
+    """The label of the first source that has one.
+
+    A column that it lacks is taken from the sources after it, short of CLIP.
+
+    Args:
+        caption: None where CLIP was not asked.
+        embedded: The parameters in the file itself.
+    """
+    described = _described(image, spec, embedded)
+    source = described.source if described else None
     falls: list[Fall] = []
-    if text := _csv_text(image, spec):
-        return ResolvedLabel(text, LabelSource.CSV)
-    if has_csv:
-        falls.append(_csv_fall(image, spec))
-    if text := _request_text(image, spec):
-        return ResolvedLabel(text, LabelSource.REQUEST, falls=tuple(falls))
-    if spec.labels and (image.metadata or not has_csv):
+    if has_csv and source is not LabelSource.CSV:
+        falls.append(csv_fall(image, spec))
+    if spec.labels and _lacks_metadata(image, spec, source, has_csv=has_csv):
         falls.append(Fall("no_metadata", f"its metadata has no {_columns(spec)}"))
-    if spec.use_clip:
-        if caption is None:
-            falls.append(Fall("no_caption", "CLIP was not asked"))
-        else:
-            falls += _caption_falls(caption)
-            if caption.text:
-                return ResolvedLabel(
-                    caption.text, LabelSource.CLIP, caption.confidence, tuple(falls)
-                )
-    return ResolvedLabel(
-        PurePosixPath(image.name).stem or image.name, LabelSource.FILENAME, falls=tuple(falls)
-    )
+    if described:
+        return replace(described, falls=tuple(falls))
+    return guessed_label(image, spec, caption, falls)
 
 
 def label_warnings(index: int, name: str, resolved: ResolvedLabel) -> tuple[JobWarning, ...]:
@@ -94,12 +107,83 @@ def label_warnings(index: int, name: str, resolved: ResolvedLabel) -> tuple[JobW
     )
 
 
-def _csv_text(image: DescribedImage, spec: JobSpec) -> str:
-    row = image.csv_row
-    if row is None:
-        return ""
-    if spec.labels:
-        return _asked_text(row, spec)
+KnownValues = tuple[tuple[LabelSource, dict[str, str]], ...]
+"""What CSV, request and file say of an image, in this order, by column."""
+
+
+def known_values(image: DescribedImage, embedded: Mapping[str, object]) -> KnownValues:
+    """Empty values are left out, and so is the CSV's column that names the image."""
+    row = image.csv_row or {}
+    key = filename_column(tuple(row))
+    told: tuple[tuple[LabelSource, Mapping[str, object]], ...] = (
+        (LabelSource.CSV, {column: value for column, value in row.items() if column != key}),
+        (
+            LabelSource.REQUEST,
+            {**image.metadata, **({"label": image.label} if image.label else {})},
+        ),
+        (LabelSource.EMBEDDED, embedded),
+    )
+    return tuple(
+        (
+            source,
+            {_usual(name): text for name, value in values.items() if (text := plain_text(value))},
+        )
+        for source, values in told
+    )
+
+
+def _usual(name: str) -> str:
+    """A name that is known in lower case, so; any other as it is."""
+    folded = name.casefold()
+    return folded if folded in PARAMETERS or folded in LABEL_COLUMNS else name
+
+
+def merged_values(known: KnownValues) -> dict[str, str]:
+    """Each column's value from the best source that has one."""
+    merged: dict[str, str] = {}
+    for _, values in reversed(known):
+        merged |= values
+    return merged
+
+
+def _described(
+    image: DescribedImage, spec: JobSpec, embedded: Mapping[str, object]
+) -> ResolvedLabel | None:
+    """What CSV, request and file say; None where they say nothing that was asked for."""
+    row = image.csv_row or {}
+    label = (image.label or "").strip()
+    if not spec.labels and (text := _telling_text(row)):
+        return ResolvedLabel(text, LabelSource.CSV)
+    if text := _asked_text(spec, row):
+        return ResolvedLabel(_asked_text(spec, row, image.metadata, embedded), LabelSource.CSV)
+    if label:
+        return ResolvedLabel(label, LabelSource.REQUEST)
+    if text := _asked_text(spec, image.metadata):
+        return ResolvedLabel(_asked_text(spec, image.metadata, embedded), LabelSource.REQUEST)
+    if text := _asked_text(spec, embedded):
+        return ResolvedLabel(text, LabelSource.EMBEDDED)
+    return None
+
+
+def guessed_label(
+    image: DescribedImage, spec: JobSpec, caption: ImageCaption | None, falls: list[Fall]
+) -> ResolvedLabel:
+    """CLIP's label, else the file's name."""
+    if spec.use_clip:
+        if caption is None:
+            falls.append(Fall("no_caption", "CLIP was not asked"))
+        else:
+            falls += _caption_falls(caption)
+            if caption.text:
+                return ResolvedLabel(
+                    caption.text, LabelSource.CLIP, caption.confidence, tuple(falls)
+                )
+    return ResolvedLabel(
+        PurePosixPath(image.name).stem or image.name, LabelSource.FILENAME, falls=tuple(falls)
+    )
+
+
+def _telling_text(row: Mapping[str, str]) -> str:
     by_folded = {column.casefold(): value for column, value in row.items() if value}
     preferred = next((by_folded[name] for name in LABEL_COLUMNS if name in by_folded), None)
     if preferred is not None:
@@ -109,30 +193,47 @@ def _csv_text(image: DescribedImage, spec: JobSpec) -> str:
     return next(iter(rest.values())) if len(rest) == 1 else _lines(rest)
 
 
-def _request_text(image: DescribedImage, spec: JobSpec) -> str:
-    label = (image.label or "").strip()
-    return label or _asked_text(image.metadata, spec)
-
-
-def _asked_text(values: Mapping[str, object], spec: JobSpec) -> str:
+def _asked_text(spec: JobSpec, *sources: Mapping[str, object]) -> str:
     """One asked column's value alone, several as `column: value` lines; empty ones left out."""
-    asked = {column: _plain(values.get(column)) for column in spec.labels}
+    asked = {
+        column: next(filter(None, (plain_text(_column(source, column)) for source in sources)), "")
+        for column in spec.labels
+    }
     if len(asked) == 1:
         return next(iter(asked.values()))
     return _lines({column: text for column, text in asked.items() if text})
+
+
+def _column(values: Mapping[str, object], name: str) -> object:
+    """The value under that name, else under the same name in another case."""
+    if name in values:
+        return values[name]
+    folded = name.casefold()
+    return next((value for key, value in values.items() if key.casefold() == folded), None)
+
+
+def _lacks_metadata(
+    image: DescribedImage, spec: JobSpec, source: LabelSource | None, *, has_csv: bool
+) -> bool:
+    """Whether metadata was to give the label, as far as one can tell, and did not."""
+    if source is None:
+        asks_file = any(column in PARAMETERS for column in spec.labels)
+        return bool(image.metadata) or not has_csv or asks_file
+    return source is LabelSource.EMBEDDED and bool(image.metadata)
 
 
 def _lines(values: Mapping[str, str]) -> str:
     return "\n".join(f"{column}: {value}" for column, value in values.items())
 
 
-def _plain(value: object) -> str:
+def plain_text(value: object) -> str:
+    """As it is drawn: text as it is, anything else as JSON, None as nothing."""
     if value is None:
         return ""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _csv_fall(image: DescribedImage, spec: JobSpec) -> Fall:
+def csv_fall(image: DescribedImage, spec: JobSpec) -> Fall:
     if image.csv_row is None:
         return Fall("no_csv_row", "the CSV has no row for it")
     return Fall("empty_csv_row", f"its row of the CSV has no {_columns(spec)}")

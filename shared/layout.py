@@ -20,6 +20,10 @@ SMALLEST_CELL_SIDE = 16
 LINE_SPACING = 1.35
 """Line height over font size, just what Noto Sans needs from its ascent to its descent."""
 MAX_TITLE_LINES = 3
+HEADER_LINES = 2
+"""Of smart labels: the parameters that all images have in common, and their prompt."""
+SMART_LABEL_LINES = 3
+"""Two of parameters, and what is left of a prompt."""
 TYPICAL_CHARACTER = 0.58
 """Mean width of a character of bold Latin text over its font size; it only guesses title lines."""
 
@@ -39,6 +43,8 @@ def title_font_size(font_size: int) -> int:
 
 def caption_lines(spec: JobSpec) -> int:
     """Lines of label a band holds at full font size: one a column, and one more for wrapping."""
+    if spec.has_smart_labels:
+        return SMART_LABEL_LINES
     return max(2, len(spec.labels) + 1)
 
 
@@ -70,6 +76,8 @@ class SheetLayout:
     """In the order of the images."""
     title_box: Box | None
     """The same on every page."""
+    header_box: Box | None = None
+    """Below the title, the same on every page; only smart labels have one."""
 
 
 def plan_sheet(spec: JobSpec, count: int, *, max_pixels: int) -> SheetLayout:
@@ -99,7 +107,9 @@ def plan_sheet(spec: JobSpec, count: int, *, max_pixels: int) -> SheetLayout:
         width, height = geometry.page_size(used_rows, cols)
         pages.append(ManifestPage(page=page, width=width, height=height))
     cells = tuple(geometry.place(index, rows, cols) for index in range(count))
-    return SheetLayout(rows, cols, tuple(pages), cells, geometry.title_box(cols))
+    return SheetLayout(
+        rows, cols, tuple(pages), cells, geometry.title_box(cols), geometry.header_box(cols)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ class _Geometry:
     band_overlaps: bool
     margin: int
     title: str
+    header_height: int
     font_size: int
 
     @classmethod
@@ -135,6 +146,7 @@ class _Geometry:
             band_overlaps=spec.label_position is LabelPosition.OVERLAY,
             margin=spec.margin,
             title=(spec.title or "").strip(),
+            header_height=_header_height(spec),
             font_size=spec.font_size,
         )
 
@@ -147,13 +159,27 @@ class _Geometry:
 
     def page_size(self, rows: int, cols: int) -> tuple[int, int]:
         cells = rows * (self.cell_height + self.margin)
-        return self.page_width(cols), self.margin + self._title_height(cols) + cells
+        return self.page_width(cols), self.margin + self._head_height(cols) + cells
 
     def title_box(self, cols: int) -> Box | None:
         if not self.title:
             return None
         width = self.page_width(cols) - 2 * self.margin
         return Box(x=self.margin, y=self.margin, width=width, height=self._title_height(cols))
+
+    def header_box(self, cols: int) -> Box | None:
+        if not self.header_height:
+            return None
+        return Box(
+            x=self.margin,
+            y=self.margin + self._title_height(cols),
+            width=self.page_width(cols) - 2 * self.margin,
+            height=self.header_height,
+        )
+
+    def _head_height(self, cols: int) -> int:
+        """Of title and header together."""
+        return self._title_height(cols) + self.header_height
 
     def _title_height(self, cols: int) -> int:
         if not self.title:
@@ -167,7 +193,7 @@ class _Geometry:
         page, in_page = divmod(index, rows * cols)
         row, col = divmod(in_page, cols)
         x = self.margin + col * (self.width + self.margin)
-        y = self.margin + self._title_height(cols) + row * (self.cell_height + self.margin)
+        y = self.margin + self._head_height(cols) + row * (self.cell_height + self.margin)
         band = None
         if self.band_height:
             band_y = y + self.cell_height - self.band_height
@@ -181,6 +207,12 @@ class _Geometry:
             picture=Box(x=x, y=y, width=self.width, height=self.picture_height),
             band=band,
         )
+
+
+def _header_height(spec: JobSpec) -> int:
+    if not spec.has_smart_labels:
+        return 0
+    return HEADER_LINES * line_height(spec.font_size) + 2 * text_padding(spec.font_size)
 
 
 def _grid(spec: JobSpec, count: int, geometry: _Geometry) -> tuple[int, int]:

@@ -81,6 +81,13 @@ class Overflow(StrEnum):
     ERROR = "error"
 
 
+class CsvEncoding(StrEnum):
+    """What older spreadsheets write; UTF-8 and UTF-16 are known by themselves."""
+
+    WINDOWS_1252 = "windows-1252"
+    LATIN_1 = "latin-1"
+
+
 class Priority(StrEnum):
     LOW = "low"
     NORMAL = "normal"
@@ -121,7 +128,10 @@ class JobSpec(StrictModel):
     quality: int = Field(default=90, ge=1, le=100)
     """For jpg and webp."""
     labels: tuple[ShortText, ...] = Field(default=(), max_length=20)
-    """Columns of the CSV, or keys of an image's metadata, to draw."""
+    """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw;
+    `["auto"]` draws what varies over the sheet, and what does not into a header."""
+    csv_encoding: CsvEncoding | None = None
+    """Of a CSV that is neither UTF-8 nor UTF-16 with a byte order mark."""
     use_clip: bool = False
     clip_model: ShortText | None = None
     """One of the deployment's models; None means its default."""
@@ -138,6 +148,10 @@ class JobSpec(StrictModel):
     priority: Priority = Priority.NORMAL
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     """The caller's own; returned as it came."""
+
+    @property
+    def has_smart_labels(self) -> bool:
+        return self.labels == ("auto",)
 
 
 class ImageReference(StrictModel):
@@ -305,7 +319,7 @@ class ManifestImage(LabeledImage):
     facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
     model: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """What the request and the CSV say of the image."""
+    """What its file, the request and the CSV say of the image; the later wins."""
 
 
 class ManifestPage(StrictModel):
@@ -322,6 +336,8 @@ class Manifest(StrictModel):
     cols: int
     pages: tuple[ManifestPage, ...]
     images: tuple[ManifestImage, ...]
+    header: str = ""
+    """The line below the title; only smart labels have one."""
     warnings: tuple[JobWarning, ...] = ()
 
 

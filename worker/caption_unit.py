@@ -5,14 +5,19 @@ from concurrent.futures import Future
 
 from shared.errors import UnreadableImageError
 from shared.job_lifecycle import CaptionWork, Commit
+from shared.labels import needs_caption
 from shared.schemas import ImageCaption
 from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.captioning.captioning import Captioning, CaptionRequest
 from worker.lease import Lease
+from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.pictures import open_picture
 
 logger = logging.getLogger(__name__)
+
+EMBEDDED_LABEL = ImageCaption(reason="CLIP was not asked: the file carries what was asked for")
+"""For an image that needs no caption, which only looking into its file could tell."""
 
 
 def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> None:
@@ -45,10 +50,15 @@ def _caption(
         if lease.ended():
             break
         with backend.storage.open(image.key) as file:
+            if not needs_caption(image, work.spec, read_metadata(file)):
+                futures.append(_finished(EMBEDDED_LABEL))
+                continue
             try:
                 picture = open_picture(file, (side, side))
             except UnreadableImageError as error:
-                futures.append(_unreadable(error))
+                futures.append(
+                    _finished(ImageCaption(reason=f"the picture cannot be read: {error}"))
+                )
                 continue
         futures.append(captioning.submit(picture, request))
     captions: list[ImageCaption] = []
@@ -61,7 +71,7 @@ def _caption(
     return None if lease.ended() else captions
 
 
-def _unreadable(error: UnreadableImageError) -> Future[ImageCaption]:
+def _finished(caption: ImageCaption) -> Future[ImageCaption]:
     future: Future[ImageCaption] = Future()
-    future.set_result(ImageCaption(reason=f"the picture cannot be read: {error}"))
+    future.set_result(caption)
     return future

@@ -2,17 +2,21 @@
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
-from shared.labels import label_warnings, resolve_label
+from shared.labels import ResolvedLabel, label_warnings
 from shared.object_storage import output_key, output_prefix, sheet_filename
+from shared.parameters import Parameters
 from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
+from shared.sheet_labels import resolve_labels
 from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.lease import Lease
+from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.render import RenderCanceled, RenderedSheet, SheetEntry, render_sheet
 
 logger = logging.getLogger(__name__)
@@ -43,12 +47,17 @@ def compose_unit(backend: Backend, ticket: Ticket) -> None:
 def _compose(
     backend: Backend, ticket: Ticket, work: ComposeWork, lease: Lease, folder: Path
 ) -> None:
-    entries, warnings = label_entries(backend, work)
+    embedded = _read_embedded(backend, work, lease)
+    labels = resolve_labels(
+        work.images, work.spec, work.captions, has_csv=work.has_csv, embedded=embedded
+    )
+    entries, warnings = label_entries(backend, work, labels.labels, embedded)
     sheet = render_sheet(
         work.spec,
         entries,
         folder,
         max_pixels=backend.settings.max_sheet_pixels,
+        header=labels.header,
         progress=lease.report,
         stop=lease.ended,
     )
@@ -67,15 +76,30 @@ def _compose(
         backend.storage.delete_prefix(output_prefix(ticket.job_id, ticket.attempt))
 
 
+def _read_embedded(backend: Backend, work: ComposeWork, lease: Lease) -> list[Parameters]:
+    """What each file carries. Before the first picture is decoded, for labels of one size need to
+    be known together; only the headers are fetched."""
+    embedded: list[Parameters] = []
+    for image in work.images:
+        if lease.ended():
+            raise RenderCanceled
+        with backend.storage.open(image.key) as file:
+            embedded.append(read_metadata(file))
+    return embedded
+
+
 def label_entries(
-    backend: Backend, work: ComposeWork
+    backend: Backend,
+    work: ComposeWork,
+    labels: Sequence[ResolvedLabel],
+    embedded: Sequence[Parameters],
 ) -> tuple[list[SheetEntry], tuple[JobWarning, ...]]:
     """What the sheet shows of each image, and a warning for each source that gave no label."""
     entries: list[SheetEntry] = []
     warnings: list[JobWarning] = []
     for index, image in enumerate(work.images):
         caption = work.captions.get(index)
-        label = resolve_label(image, work.spec, caption, has_csv=work.has_csv)
+        label = labels[index]
         warnings.extend(label_warnings(index, image.name, label))
         entries.append(
             SheetEntry(
@@ -86,7 +110,7 @@ def label_entries(
                 reasons=tuple(fall.detail for fall in label.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
-                metadata={**image.metadata, **(image.csv_row or {})},
+                metadata={**embedded[index], **image.metadata, **(image.csv_row or {})},
                 open=partial(backend.storage.open, image.key),
             )
         )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gridscribe.image_files import InputError
 from gridscribe.saved_templates import save_template, spec_from
-from shared.schemas import JobSpec, LabelPosition, Overflow, ResizeMode, SheetFormat
+from shared.schemas import CsvEncoding, JobSpec, LabelPosition, Overflow, ResizeMode, SheetFormat
 
 ResultT = TypeVar("ResultT")
 
@@ -45,7 +45,11 @@ def spec_options(
     ] = None,
     quality: Annotated[int | None, _LAYOUT(help="Of jpg and webp, 1 to 100.")] = None,
     labels: Annotated[
-        list[str] | None, _LABELS(metavar="COLUMN", help="Columns to draw; repeat, or a,b.")
+        list[str] | None,
+        _LABELS(metavar="COLUMN", help="Columns to draw; repeat, or a,b. `auto`: what varies."),
+    ] = None,
+    csv_encoding: Annotated[
+        CsvEncoding | None, _LABELS(help="Of a CSV that is not Unicode.")
     ] = None,
     label_position: Annotated[LabelPosition | None, _LABELS(help="Where labels stand.")] = None,
     use_clip: Annotated[
@@ -97,6 +101,7 @@ def spec_options(
         labels=tuple(part.strip() for label in labels for part in label.split(",") if part.strip())
         if labels
         else None,
+        csv_encoding=csv_encoding,
         label_position=label_position,
         use_clip=use_clip,
         clip_model=clip_model,

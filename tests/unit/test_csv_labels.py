@@ -2,7 +2,7 @@ import pytest
 
 from shared.csv_labels import MAX_VALUE, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, GridscribeError
-from shared.schemas import JobSpec
+from shared.schemas import CsvEncoding, JobSpec
 
 
 def rejection(data: bytes) -> str:
@@ -33,6 +33,19 @@ def test_encoding_delimiter_and_header_are_found(
     assert row.values["prompt"] == "Füchse"
 
 
+@pytest.mark.parametrize("encoding", CsvEncoding)
+def test_another_encoding_is_read_where_it_is_named(encoding: CsvEncoding) -> None:
+    data = "Filename;prompt\r\na.png;zwölf Füchse\r\n".encode(encoding)
+    assert parse_csv(data, encoding).rows[0].values["prompt"] == "zwölf Füchse"
+    assert "csv_encoding: windows-1252" in rejection(data), "how to have it read"
+
+
+def test_a_named_encoding_does_not_turn_a_picture_into_text() -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    with pytest.raises(GridscribeError, match="line 2: byte 0x1a is in no text"):
+        parse_csv(picture, CsvEncoding.LATIN_1)
+
+
 def test_delimiter_is_the_one_under_which_the_header_names_the_file() -> None:
     table = parse_csv(b"filename;size, in px;a, b, c\nx.png;1,2;3\n")
     assert table.columns == ("filename", "size, in px", "a, b, c")
@@ -52,7 +65,7 @@ def test_unnamed_columns_and_rows_of_blanks_are_left_out() -> None:
     [
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf \n", "the file is empty"),
-        ("filename,l\na,b\nc,é\n".encode("latin-1"), "line 3 is not UTF-8 (byte 0xe9)"),
+        (b"filename,l\na,b\nc,\xe9\n", "line 3: byte 0xe9 is not UTF-8"),
         (b"filename,l\na\0,b\n", "line 2 holds a NUL byte"),
         ("filename,l\n".encode("utf-16-le"), "line 1 holds a NUL byte"),
         (b"\xff\xfea", "not valid UTF-16"),
@@ -118,6 +131,17 @@ def test_duplicates_and_rows_without_image_leave_warnings() -> None:
 def test_asked_column_may_be_in_the_csv_or_in_the_metadata_of_an_image() -> None:
     table = parse_csv(b"filename,prompt\na.png,x\n")
     check_columns(JobSpec(labels=("prompt", "seed")), table, [{}, {"seed": 1}])
+
+
+def test_columns_are_found_in_any_case_and_smart_labels_ask_for_none() -> None:
+    table = parse_csv(b"Filename,Rating\na.png,5\n")
+    check_columns(JobSpec(labels=("rating",)), table, [])
+    check_columns(JobSpec(labels=("auto",)), table, [])
+
+
+def test_asked_column_may_be_one_that_files_carry() -> None:
+    table = parse_csv(b"filename,rating\na.png,5\n")
+    check_columns(JobSpec(labels=("rating", "seed", "negative_prompt", "tool")), table, [])
 
 
 def test_unknown_column_is_named_with_those_there_are() -> None:

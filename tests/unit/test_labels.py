@@ -2,6 +2,7 @@ import pytest
 
 from shared.labels import label_warnings, needs_caption, resolve_label
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource, SourceImage
+from shared.sheet_labels import resolve_labels
 
 
 def image(**known: object) -> SourceImage:
@@ -31,6 +32,7 @@ FOX = ImageCaption(text="red fox", confidence=0.8, model="m")
         ({"filename": "a", "prompt": "p", "seed": "7"}, ("seed", "prompt"), "seed: 7\nprompt: p"),
         ({"filename": "a", "prompt": "", "seed": "7"}, ("prompt", "seed"), "seed: 7"),
         ({"filename": "a", "seed": "7"}, ("filename",), "a"),
+        ({"filename": "a", "Seed": "7", "CFG": "4"}, ("seed", "cfg"), "seed: 7\ncfg: 4"),
         ({"filename": "a", "prompt": "p", "Label": "l"}, (), "l"),
         ({"filename": "a", "prompt": "p", "title": ""}, (), "p"),
         ({"filename": "a", "seed": "7", "cfg": "", "steps": "20"}, (), "seed: 7\nsteps: 20"),
@@ -58,6 +60,34 @@ def test_sources_win_in_order() -> None:
     name = resolve_label(image(), spec(), None, has_csv=False)
     assert (name.text, name.source) == ("img_1.final", LabelSource.FILENAME)
     assert (name.confidence, name.falls) == (None, ())
+
+
+EMBEDDED: dict[str, object] = {"prompt": "from the file", "seed": 9}
+
+
+def test_what_the_file_says_comes_after_the_request_and_before_clip() -> None:
+    asked = spec("prompt", clip=True)
+    given = image(metadata={"prompt": "from metadata"})
+    assert resolve_label(given, asked, FOX, has_csv=False, embedded=EMBEDDED).source == "request"
+    resolved = resolve_label(image(), asked, FOX, has_csv=False, embedded=EMBEDDED)
+    assert (resolved.text, resolved.source) == ("from the file", LabelSource.EMBEDDED)
+    assert (resolved.confidence, resolved.falls) == (None, ())
+    without = resolve_label(image(), spec("cfg", clip=True), FOX, has_csv=False, embedded=EMBEDDED)
+    assert without.source is LabelSource.CLIP
+    assert [fall.code for fall in without.falls] == ["no_metadata"]
+
+
+def test_what_the_file_says_is_not_drawn_unasked() -> None:
+    resolved = resolve_label(image(), spec(), None, has_csv=False, embedded=EMBEDDED)
+    assert resolved.source is LabelSource.FILENAME
+
+
+def test_a_column_that_the_winning_source_lacks_comes_from_the_next_one() -> None:
+    asked = spec("rating", "prompt", "seed")
+    known = image(csv_row={"filename": "a", "rating": "5"}, metadata={"prompt": "from metadata"})
+    resolved = resolve_label(known, asked, None, has_csv=True, embedded=EMBEDDED)
+    assert resolved.text == "rating: 5\nprompt: from metadata\nseed: 9"
+    assert (resolved.source, resolved.falls) == (LabelSource.CSV, ())
 
 
 def test_csv_without_a_row_for_one_image_does_not_switch_clip_off() -> None:
@@ -110,6 +140,23 @@ def test_every_fall_from_an_asked_source_is_told(
     assert [fall.code for fall in resolved.falls] == codes
 
 
+@pytest.mark.parametrize(
+    ("known", "asked", "has_csv", "codes"),
+    [
+        ({}, spec("seed"), True, ["no_csv_row"]),
+        ({"metadata": {"q": 1}}, spec("seed"), False, ["no_metadata"]),
+        ({"metadata": {"q": 1}}, spec("seed"), True, ["no_csv_row", "no_metadata"]),
+        ({}, spec("cfg"), True, ["no_csv_row", "no_metadata"]),
+        ({}, spec("rating"), True, ["no_csv_row"]),
+    ],
+)
+def test_every_fall_to_and_past_the_file_is_told(
+    known: dict[str, object], asked: JobSpec, has_csv: bool, codes: list[str]
+) -> None:
+    resolved = resolve_label(image(**known), asked, None, has_csv=has_csv, embedded=EMBEDDED)
+    assert [fall.code for fall in resolved.falls] == codes
+
+
 def test_warnings_name_image_reason_and_the_source_that_won() -> None:
     resolved = resolve_label(
         image(), spec(clip=True), ImageCaption(reason="0.1 is below 0.3"), has_csv=False
@@ -140,3 +187,53 @@ def test_clip_is_asked_only_for_images_nothing_else_labels(
     known: dict[str, object], asked: JobSpec, expected: bool
 ) -> None:
     assert needs_caption(image(**known), asked) is expected
+
+
+def test_clip_is_not_asked_where_the_file_has_what_was_asked_for() -> None:
+    assert not needs_caption(image(), spec("seed", clip=True), EMBEDDED)
+    assert needs_caption(image(), spec("cfg", clip=True), EMBEDDED)
+    assert needs_caption(image(), spec(clip=True), EMBEDDED)
+
+
+def smart(
+    *images: SourceImage, files: list[dict[str, object]], clip: bool = False, csv: bool = False
+) -> list[tuple[str, LabelSource, list[str]]]:
+    """Text, source and codes of the falls for each image; FOX is the caption of the last one."""
+    captions = {len(images) - 1: FOX} if clip else {}
+    found = resolve_labels(images, spec("auto", clip=clip), captions, has_csv=csv, embedded=files)
+    return [(it.text, it.source, [fall.code for fall in it.falls]) for it in found.labels]
+
+
+def test_smart_labels_come_from_the_best_source_that_knows_what_varies() -> None:
+    shown = smart(
+        image(csv_row={"filename": "a", "Seed": "1", "rating": ""}),
+        image(metadata={"seed": 2}),
+        image(),
+        image(csv_row={"filename": "d", "cfg": "7"}),
+        files=[{"seed": 9, "cfg": 7}, {"cfg": 7}, {"seed": 3, "cfg": 7}, {"seed": 4}],
+        csv=True,
+    )
+    assert shown == [
+        ("seed 1", LabelSource.CSV, []),
+        ("seed 2", LabelSource.REQUEST, ["no_csv_row"]),
+        ("seed 3", LabelSource.EMBEDDED, ["no_csv_row"]),
+        ("seed 4", LabelSource.EMBEDDED, []),
+    ]
+
+
+def test_smart_labels_fall_to_clip_and_filename_with_a_reason() -> None:
+    same: dict[str, object] = {"seed": 1}
+    assert smart(image(), image(), files=[same, {}], clip=True) == [
+        ("img_1.final", LabelSource.FILENAME, ["nothing_varies", "no_caption"]),
+        ("red fox", LabelSource.CLIP, ["no_metadata"]),
+    ]
+
+
+def test_with_smart_labels_clip_is_asked_where_nothing_at_all_is_known() -> None:
+    asked = spec("auto", clip=True)
+    assert needs_caption(image(), asked)
+    assert needs_caption(image(csv_row={"filename": "a", "rating": ""}), asked)
+    assert not needs_caption(image(csv_row={"filename": "a", "rating": "5"}), asked)
+    assert not needs_caption(image(label="mine"), asked)
+    assert not needs_caption(image(), asked, EMBEDDED)
+    assert not needs_caption(image(), spec("auto"))

@@ -165,6 +165,20 @@ def test_a_title_stands_above_the_first_row_on_every_page() -> None:
     assert plan(1, title="  ").title_box is None
 
 
+@pytest.mark.parametrize("title", [None, "A title"])
+def test_smart_labels_have_room_for_a_header_below_the_title(title: str | None) -> None:
+    layout = plan(12, rows=3, cols=3, title=title, labels=["auto"])
+    header = layout.header_box
+    assert header is not None
+    if layout.title_box:
+        assert header.y == layout.title_box.y + layout.title_box.height
+    assert layout.cells[0].cell.y == header.y + header.height
+    assert {cell.cell.y for cell in layout.cells if cell.row == 0} == {header.y + header.height}
+    plain = plan(12, rows=3, cols=3, title=title, labels=["seed"])
+    assert plain.header_box is None
+    assert plan(1, labels=["auto", "seed"]).header_box is None
+
+
 specs = st.builds(
     JobSpec,
     rows=st.none() | st.integers(1, 9),
@@ -172,7 +186,7 @@ specs = st.builds(
     cell_size=st.tuples(st.integers(16, 300), st.integers(16, 300)),
     margin=st.integers(0, 40),
     font_size=st.integers(6, 60),
-    labels=st.lists(st.just("seed"), max_size=4).map(tuple),
+    labels=st.lists(st.sampled_from(["seed", "auto"]), max_size=4).map(tuple),
     label_position=st.sampled_from(LabelPosition),
     overflow=st.sampled_from([Overflow.PAGES, Overflow.GROW]),
     title=st.none() | st.text(max_size=80),
@@ -187,7 +201,9 @@ def test_no_image_is_lost_and_nothing_overlaps(spec: JobSpec, count: int) -> Non
     for page in layout.pages:
         canvas = Box(x=0, y=0, width=page.width, height=page.height)
         cells = [cell for cell in layout.cells if cell.page == page.page]
-        boxes = [cell.cell for cell in cells] + ([layout.title_box] if layout.title_box else [])
+        boxes = [cell.cell for cell in cells] + [
+            box for box in (layout.title_box, layout.header_box) if box
+        ]
         assert all(contains(canvas, box) for box in boxes)
         assert not any(overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
         for cell in cells:

@@ -34,6 +34,13 @@ class PageCanvas:
         ink = strongest_on(self._background)
         self._draw_lines(fitted(text, face, room), face, box, top, ink)
 
+    def draw_header(self, text: str, box: Box) -> None:
+        room = text_room(box, self._font_size)
+        size = common_size([text], Weight.REGULAR, room, self._font_size)
+        face = typeface(Weight.REGULAR, size)
+        top = text_padding(self._font_size) // 2
+        self._draw_lines(fitted(text, face, room), face, box, top, muted_on(self._background))
+
     def draw_picture(self, picture: Image.Image, place: Box) -> Box:
         """Centre it in `place`, which it must not exceed; returns the pixels that it takes."""
         x = place.x + (place.width - picture.width) // 2

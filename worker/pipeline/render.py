@@ -92,6 +92,7 @@ def render_sheet(
     folder: Path,
     *,
     max_pixels: int,
+    header: str = "",
     threads: int = 2,
     progress: Callable[[int], None] = _ignore,
     stop: Callable[[], bool] = _never,
@@ -102,6 +103,7 @@ def render_sheet(
 
     Args:
         max_pixels: Most pixels of one page.
+        header: Drawn where the layout has room for one.
         threads: How many decode pictures beside the calling one, which draws.
         progress: Told how many images have their place.
         stop: Asked before every image.
@@ -124,6 +126,8 @@ def render_sheet(
             canvas = PageCanvas((plan.width, plan.height), spec, label_size)
             if layout.title_box:
                 canvas.draw_title(clean_text(spec.title or ""), layout.title_box)
+            if layout.header_box and header:
+                canvas.draw_header(clean_text(header), layout.header_box)
             for place in places:
                 if stop():
                     raise RenderCanceled
@@ -152,6 +156,7 @@ def render_sheet(
         cols=layout.cols,
         pages=layout.pages,
         images=tuple(images),
+        header=header,
         warnings=tuple(warnings),
     )
     return RenderedSheet(tuple(pages), manifest)

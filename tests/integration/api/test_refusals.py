@@ -145,11 +145,18 @@ JOB = [
         "'price'",
     ),
     (
+        [GOOD, ("csv", ("l.csv", b"filename,label\ngood.png,\x01\0\n"))],
+        422,
+        "bad_csv",
+        "csv",
+        "line 2 holds a NUL byte",
+    ),
+    (
         [GOOD, ("csv", ("l.csv", "filename,label\ngood.png,café\n".encode("latin-1")))],
         422,
         "bad_csv",
         "csv",
-        "line 2",
+        "csv_encoding: windows-1252 or latin-1",
     ),
     ([GOOD, ("csv", ("l.csv", b"a\n" + b"x\n" * 9000))], 413, "file_too_large", "csv", "16,384"),
     (

@@ -69,6 +69,18 @@ def test_csv_rows_find_their_images_and_only_the_others_go_to_captioning(
     assert [warning["code"] for warning in job["warnings"]] == ["csv_row_without_image"]
 
 
+def test_a_csv_in_latin_1_is_read_where_the_spec_says_so(
+    client: httpx.Client, redis: Redis
+) -> None:
+    table = ("csv", ("labels.csv", "filename,label\na.png,café\n".encode("latin-1")))
+    spec = ("spec", (None, '{"csv_encoding": "latin-1"}'))
+    answer = submit(client, spec, image_part("a.png"), table)
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert stored_images(redis, job["id"])[0].csv_row == {"filename": "a.png", "label": "café"}
+    assert job["warnings"] == []
+
+
 def test_a_json_job_takes_data_uris_and_uploads(client: httpx.Client, redis: Redis) -> None:
     upload = client.post("/v1/uploads", files={"file": ("sent before.png", png(20))})
     assert upload.status_code == 201, upload.text

@@ -15,6 +15,7 @@ from tests.unit.gridscribe.scripted_server import (
     job_answer,
     problem_answer,
 )
+from tests.unit.pipeline.metadata.carriers import png
 
 Run = Callable[..., int]
 
@@ -91,6 +92,18 @@ def test_old_spelling_of_labels_and_background_is_understood(
     assert "img_10.png: the CSV has no row for it" in shown.err
     with Image.open("s.png") as sheet:
         assert sheet.convert("RGB").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_export_labels_by_what_the_files_carry(
+    run: Run, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "img_1.png").write_bytes(png(parameters="a fox\nSteps: 20, Seed: 77"))
+    assert run("export", str(photos), "s.png", "--labels", "seed", "--verbose") == 0
+    shown = capsys.readouterr()
+    assert "77" in shown.out
+    assert "embedded" in shown.out
+    assert "img_1.png" not in shown.err
+    assert "img_2.png: its metadata has no 'seed'" in shown.err
 
 
 def test_batch_goes_on_past_a_failing_folder_and_exits_1(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from PIL import Image
 
 from shared.layout import plan_sheet
 from shared.schemas import JobSpec, LabelPosition
+from shared.smart_labels import smart_labels
 from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,
@@ -74,6 +76,48 @@ def test_a_title_is_drawn_in_its_box_on_every_page(tmp_path: Path) -> None:
         assert cut(image, title_box).getcolors(1) is None
         pictures = [p.picture for p in sheet.manifest.images if p.page == number and p.picture]
         assert not drawn_outside(image, [title_box, *pictures])
+
+
+@pytest.mark.parametrize("title", [None, "Foxes"])
+def test_a_header_and_what_varies_are_drawn_where_the_layout_says(
+    tmp_path: Path, title: str | None
+) -> None:
+    fields = {"rows": 1, "cols": 2, "labels": ("auto",), "title": title}
+    spec = JobSpec(cell_size=(64, 48), margin=7, font_size=10, **fields)
+    labels = smart_labels([{"seed": str(n), "steps": "20", "cfg": "7"} for n in (1, 2, 3, 3)])
+    entries = [
+        replace(entry, label=text) for entry, text in zip(plain(4), labels.texts, strict=True)
+    ]
+    sheet = render_sheet(spec, entries, tmp_path, max_pixels=10**8, header=labels.header)
+    assert sheet.manifest.header == "cfg 7 · steps 20"
+    layout = plan_sheet(spec, 4, max_pixels=10**8)
+    header = layout.header_box
+    assert header is not None
+    heads = [box for box in (layout.title_box, header) if box]
+    bands = [cell.band for cell in layout.cells if cell.band]
+    drawn = [
+        cut(page(sheet, cell.page), band) for cell, band in zip(layout.cells, bands, strict=True)
+    ]
+    for number in (1, 2):
+        assert cut(page(sheet, number), header).getcolors(1) is None
+        pictures = [cell.picture for cell in layout.cells]
+        assert not drawn_outside(page(sheet, number), [*heads, *pictures, *bands])
+    assert drawn[0] != drawn[1]
+    assert drawn[2] == drawn[3], "the same seed, the same pixels"
+    without = render_sheet(spec, entries, tmp_path, max_pixels=10**8)
+    assert cut(page(without), header).getcolors(1) is not None
+    assert cut(page(without), bands[0]) == drawn[0]
+
+
+def test_a_long_header_stays_in_its_box(tmp_path: Path) -> None:
+    spec = JobSpec(cell_size=(64, 48), margin=7, font_size=10, cols=2, labels=("auto",))
+    sheet = render_sheet(
+        spec, plain(2, label=""), tmp_path, max_pixels=10**8, header=LONG + "\n" + LONG
+    )
+    header = plan_sheet(spec, 2, max_pixels=10**8).header_box
+    assert header is not None
+    pictures = [placed.picture for placed in sheet.manifest.images if placed.picture]
+    assert not drawn_outside(page(sheet), [header, *pictures])
 
 
 @pytest.mark.parametrize("background", ["#000000", "#ffffff", "#777777", "#ffcc00", "#20104f"])
