@@ -32,6 +32,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.RESULT_NOT_READY: 409,
     ErrorCode.JOB_NOT_CANCELABLE: 409,
     ErrorCode.JOB_NOT_RETRYABLE: 409,
+    ErrorCode.IDEMPOTENCY_IN_PROGRESS: 409,
     ErrorCode.IDEMPOTENCY_MISMATCH: 422,
     ErrorCode.QUOTA_EXCEEDED: 429,
     ErrorCode.SERVICE_FULL: 503,
@@ -39,6 +40,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.STORAGE_FULL: 507,
     ErrorCode.NO_READABLE_IMAGE: 422,
     ErrorCode.COMPOSE_FAILED: 500,
+    ErrorCode.DEADLINE_EXCEEDED: 504,
 }
 
 

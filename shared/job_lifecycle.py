@@ -103,6 +103,10 @@ class JobLifecycle:
         )
         return [Ticket(job_id, unit, int(attempt)) for job_id, unit, attempt in reply]
 
+    def cancel_overdue(self, limit: int = 100) -> list[str]:
+        """Cancel jobs that are not over by the time their callers set; returns their ids."""
+        return cast("list[str]", self._run("cancel_overdue", limit))
+
     def leased(self, kind: WorkerKind) -> int:
         """How many units of a kind are out."""
         return self._redis.zcard(f"{PREFIX}leases:{kind}")

@@ -5,7 +5,7 @@ The hash is written by the Lua scripts in `shared/lua` alone; docs/architecture.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
@@ -39,6 +39,8 @@ class NewJob:
     has_csv: bool = False
     """A CSV came with the job, whether or not it has rows for these images."""
     warnings: tuple[JobWarning, ...] = ()
+    cancel_after: timedelta | None = None
+    """Time after which it is canceled, counted from each time that it is queued."""
 
 
 @dataclass(frozen=True, slots=True)

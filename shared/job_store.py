@@ -27,6 +27,9 @@ from shared.schemas import JobStatus, Priority, SourceImage
 from shared.settings import Settings
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
 
+RESERVATION_SECONDS = 30.0
+"""How long an idempotency key stays taken by a request whose process has died."""
+
 _LIST_REACH = 1000
 _LIST_BYTES = 4 * 1024 * 1024
 """What one page of a list looks at and holds at most; see list.lua."""
@@ -64,13 +67,16 @@ class JobStore:
         self._retry = redis.register_script(script_source("retry"))
         self._delete = redis.register_script(script_source("delete"))
         self._list = redis.register_script(script_source("list"))
+        self._reserve = redis.register_script(script_source("reserve"))
+        self._release = redis.register_script(script_source("release"))
         self._save_upload = redis.register_script(script_source("save_upload"))
 
     async def create(self, job: NewJob, idempotency: IdempotencyKey | None = None) -> CreatedJob:
         """Accept `job`: from the moment this returns it is never lost.
 
-        Raises `GridscribeError` with SERVICE_FULL or QUOTA_EXCEEDED when too many jobs wait, and
-        IDEMPOTENCY_MISMATCH when the key came with another payload before.
+        Raises `GridscribeError` with SERVICE_FULL or QUOTA_EXCEEDED when too many jobs wait,
+        IDEMPOTENCY_MISMATCH when the key came with another payload before, and
+        IDEMPOTENCY_IN_PROGRESS while another request with it is being accepted.
         """
         settings = self._settings
         fields: dict[str, str | int] = {
@@ -84,6 +90,8 @@ class JobStore:
             "ttl_ms": (job.spec.ttl_seconds or settings.job_ttl_seconds) * 1000,
             "priority_rank": _PRIORITY_RANK[job.spec.priority],
         }
+        if job.cancel_after is not None:
+            fields["cancel_after_ms"] = round(job.cancel_after.total_seconds() * 1000)
         reply = await self._create(
             keys=[PREFIX],
             args=[
@@ -108,8 +116,24 @@ class JobStore:
                     ErrorCode.IDEMPOTENCY_MISMATCH,
                     "this Idempotency-Key was used with a different payload; use a new key",
                 )
+            case "reserved":
+                raise _in_progress()
             case _:
                 raise self._refusal(outcome)
+
+    async def reserve(self, tenant: str, key: str, job_id: str) -> None:
+        """Take an idempotency key for a request that may make the job `job_id`, or keep it.
+
+        It holds for `RESERVATION_SECONDS`. Raises `GridscribeError` IDEMPOTENCY_IN_PROGRESS while
+        another request has it.
+        """
+        ttl_ms = round(RESERVATION_SECONDS * 1000)
+        if not await self._reserve(keys=[PREFIX], args=[job_id, tenant, key, ttl_ms]):
+            raise _in_progress()
+
+    async def release(self, tenant: str, key: str, job_id: str) -> None:
+        """Give an idempotency key back, unless a job came of it."""
+        await self._release(keys=[PREFIX], args=[job_id, tenant, key])
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """Raises `GridscribeError`: JOB_NOT_FOUND (another tenant's too) or JOB_EXPIRED."""
@@ -277,3 +301,12 @@ def _belongs_to(fields: Mapping[str, str | None], tenant: str) -> bool:
 
 def _not_found(job_id: str) -> GridscribeError:
     return GridscribeError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id!r}")
+
+
+def _in_progress() -> GridscribeError:
+    return GridscribeError(
+        ErrorCode.IDEMPOTENCY_IN_PROGRESS,
+        "another request with this Idempotency-Key is still being accepted; send this one again"
+        " shortly to get its job",
+        retry_after=1,
+    )

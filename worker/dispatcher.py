@@ -36,8 +36,10 @@ class Dispatcher:
         self._next_stamp = 0.0
 
     def run_once(self) -> int:
-        """Publish what is due and there is room for; returns how many units that was."""
+        """Cancel what is overdue and publish what is due; returns how many units were published."""
         lifecycle = self._lifecycle
+        for job_id in lifecycle.cancel_overdue():
+            logger.info("canceled job %s: its time was over", job_id)
         workers = lifecycle.live_workers()
         published = 0
         for kind in (WorkerKind.CAPTION, WorkerKind.COMPOSE):
