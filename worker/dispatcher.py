@@ -73,12 +73,13 @@ def main() -> None:
     lifecycle = connect_lifecycle(settings)
     dispatcher = Dispatcher(lifecycle, make_celery(settings), settings)
     sweeper = Sweeper(lifecycle, ObjectStorage(settings.effective_storage_url))
+    # In a thread of its own: removing thousands of files must not hold up the work.
+    threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
     logger.info("dispatcher ready")
     while not stopping.is_set():
         try:
             dispatcher.stamp()
             dispatcher.run_once()
-            sweeper.sweep_when_due()
             lifecycle.wait_for_work(POLL_SECONDS)
         except RedisError as error:
             logger.warning("store not reachable, trying again: %s", error)
