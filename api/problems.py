@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
+from api.response_headers import header_docs
 from shared.errors import ErrorCode, ErrorLocation
 from shared.schemas import Problem
 
@@ -44,6 +45,10 @@ STATUSES: Mapping[ErrorCode, int] = {
 }
 
 
+_PASSING = (409, 429, 503, 507)
+"""What may be over after a while; where it may, the answer has `Retry-After`."""
+
+
 def problem(
     code: str,
     status: int,
@@ -78,6 +83,10 @@ def documented(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(STATUSES[code], []).append(code)
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
-        status: {"description": ", ".join(names), "content": {MEDIA_TYPE: schema}}
+        status: {
+            "description": ", ".join(names),
+            "content": {MEDIA_TYPE: schema},
+            "headers": header_docs("Retry-After") if status in _PASSING else {},
+        }
         for status, names in by_status.items()
     }

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 
 from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
+from api.job_example import job_example, waiting_job_example
 from api.job_view import job_summary, job_view
 from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
@@ -39,10 +40,12 @@ _submission = json_body("JobRequest") | multipart_body(
         200: {
             "model": Job,
             "description": "The job is over: it ended within the time of `Prefer: wait=N`",
+            "content": job_example(),
             "headers": header_docs("Location", "Preference-Applied"),
         },
         202: {
             "description": "The job is accepted",
+            "content": waiting_job_example(),
             "headers": header_docs("Location", "Retry-After", "Preference-Applied"),
         },
         **documented(
@@ -136,6 +139,7 @@ async def list_jobs(
     responses={
         200: {
             "description": "The job; without `Retry-After` it is over",
+            "content": job_example(),
             "headers": header_docs("ETag", "Retry-After"),
         },
         304: {
@@ -150,7 +154,9 @@ async def get_job(
     services: FromServices,
     tenant: Tenant,
     base_url: BaseUrl,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: Annotated[
+        str | None, Header(alias="If-None-Match", description="An `ETag` of this job")
+    ] = None,
 ) -> Response:
     """How far a job is. `Retry-After` says when to ask again; it is absent once the job ended."""
     record = await services.jobs.get(tenant, job_id)
