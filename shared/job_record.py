@@ -106,14 +106,14 @@ RECORD_FIELDS = (
     "composed",
     "attempts",
     "attempts_before",
+    "warnings",
+    "labeled",
     "result",
     "error_code",
     "error_detail",
-    "warnings",
-    "labeled",
 )
 
-SUMMARY_FIELDS = RECORD_FIELDS[:-2]
+SUMMARY_FIELDS = tuple(name for name in RECORD_FIELDS if name not in ("warnings", "labeled"))
 """Without what grows with the number of images."""
 
 

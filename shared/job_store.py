@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -30,6 +30,9 @@ from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stam
 RESERVATION_SECONDS = 30.0
 """How long an idempotency key stays taken by a request whose process has died."""
 
+_CONNECTIONS = 64
+"""Of one process to the store, at most."""
+
 _LIST_REACH = 1000
 _LIST_BYTES = 4 * 1024 * 1024
 """What one page of a list looks at and holds at most; see list.lua."""
@@ -46,13 +49,18 @@ class CreatedJob:
 
 def connect(settings: Settings) -> Redis:
     """A client that answers or fails within `store_timeout_seconds`."""
-    return Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_timeout=settings.store_timeout_seconds,
-        socket_connect_timeout=settings.store_timeout_seconds,
-        # A connection that was idle may be stale; a time-out is not waited out twice.
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            settings.redis_url,
+            # A burst of requests takes turns.
+            max_connections=_CONNECTIONS,
+            timeout=settings.store_timeout_seconds,
+            decode_responses=True,
+            socket_timeout=settings.store_timeout_seconds,
+            socket_connect_timeout=settings.store_timeout_seconds,
+            # A connection that was idle may be stale; a time-out is not waited out twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
     )
 
 
