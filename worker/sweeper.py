@@ -17,7 +17,7 @@ from shared.object_storage import ObjectStorage, job_prefix
 
 logger = logging.getLogger(__name__)
 
-EXPIRY_EVERY = 30.0
+EXPIRY_EVERY = 5.0
 ORPHANS_EVERY = 3600.0
 ORPHAN_AGE = timedelta(hours=1)
 """Younger files without a record may belong to a submission that is still being accepted."""

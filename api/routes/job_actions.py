@@ -83,6 +83,6 @@ async def retry_job(
 async def delete_job(job_id: str, services: FromServices, tenant: Tenant) -> None:
     """Remove a job with all its files; one that runs is canceled first.
 
-    It is unknown at once. Its files go within a minute, or once the worker that has it has stopped.
+    It is unknown at once. Its files go within seconds, or once the worker that has it has stopped.
     """
     await services.jobs.delete(tenant, job_id)
