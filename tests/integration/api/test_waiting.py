@@ -36,7 +36,7 @@ def test_a_caller_who_waits_gets_the_finished_job(
         started = time.monotonic()
         job_id = finish(worker, api_settings, [png()])
         answer = waiting.result(10)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=20")
     assert "Retry-After" not in answer.headers
     assert answer.headers["Location"].endswith(job_id)
@@ -67,7 +67,7 @@ def test_a_wait_is_capped(client: httpx.Client, redis: Redis) -> None:
 def test_a_preference_that_is_none_is_ignored(client: httpx.Client, preference: str) -> None:
     started = time.monotonic()
     answer = send(client, Prefer=preference)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer.headers
 
@@ -76,7 +76,7 @@ def test_who_cannot_wait_gets_the_accepted_job(api_settings: Settings) -> None:
     with serving(api_settings.model_copy(update={"max_event_listeners": 0})) as full:
         started = time.monotonic()
         answer = send(full, Prefer="wait=10")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
 
 
