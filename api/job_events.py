@@ -34,8 +34,8 @@ class JobEvents:
 
         Raises `GridscribeError`: JOB_NOT_FOUND, JOB_EXPIRED, or SERVICE_FULL where too many listen.
         """
-        news = await self._store.news(tenant, job_id, after)
         self._signals.check_room()
+        news = await self._news(tenant, job_id, after)
         return any(news.events()) or not news.record.status.is_terminal
 
     async def follow(

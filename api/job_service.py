@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from anyio import to_thread
 from uuid6 import uuid7
 
 from api.image_intake import ImageIntake
+from api.key_reservation import reserved
 from api.submission import Submission
 from api.submission_readers import SubmissionReader
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
@@ -44,7 +47,11 @@ class JobService:
         self._settings = settings
 
     async def submit(
-        self, tenant: str, read: SubmissionReader, idempotency_key: str | None = None
+        self,
+        tenant: str,
+        read: SubmissionReader,
+        idempotency_key: str | None = None,
+        cancel_after: timedelta | None = None,
     ) -> JobRecord:
         """Accept a job: once this returns it is never lost. A refused one leaves nothing behind."""
         # Before the files come: nothing can be accepted without the store.
@@ -53,10 +60,22 @@ class JobService:
         else:
             await self._store.ping()  # a repeat is answered whatever its tenant has used since
         intake = ImageIntake(self._storage, self._settings, str(uuid7()))
+        async with reserved(self._store, tenant, idempotency_key, intake.job_id):
+            return await self._accept(tenant, read, intake, idempotency_key, cancel_after)
+
+    async def _accept(
+        self,
+        tenant: str,
+        read: SubmissionReader,
+        intake: ImageIntake,
+        idempotency_key: str | None,
+        cancel_after: timedelta | None,
+    ) -> JobRecord:
         async with intake.discarded_on(BaseException):
             submission = await read(intake)
             own = await self._templates.for_spec(tenant, submission.spec.template)
             job = await to_thread.run_sync(self._plan, tenant, submission, own)
+            job = replace(job, cancel_after=cancel_after)
         idempotency = (
             IdempotencyKey(idempotency_key, submission.fingerprint()) if idempotency_key else None
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
+from api.response_headers import header_docs
 from shared.errors import ErrorCode, ErrorLocation
 from shared.schemas import Problem
 
@@ -38,6 +39,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.RESULT_NOT_READY: 409,
     ErrorCode.JOB_NOT_CANCELABLE: 409,
     ErrorCode.JOB_NOT_RETRYABLE: 409,
+    ErrorCode.IDEMPOTENCY_IN_PROGRESS: 409,
     ErrorCode.IDEMPOTENCY_MISMATCH: 422,
     ErrorCode.QUOTA_EXCEEDED: 429,
     ErrorCode.RATE_LIMITED: 429,
@@ -48,7 +50,12 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.STORAGE_FULL: 507,
     ErrorCode.NO_READABLE_IMAGE: 422,
     ErrorCode.COMPOSE_FAILED: 500,
+    ErrorCode.DEADLINE_EXCEEDED: 504,
 }
+
+
+_PASSING = (409, 429, 503, 507)
+"""What may be over after a while; where it may, the answer has `Retry-After`."""
 
 
 def problem(
@@ -85,6 +92,10 @@ def documented(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(STATUSES[code], []).append(code)
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
-        status: {"description": ", ".join(names), "content": {MEDIA_TYPE: schema}}
+        status: {
+            "description": ", ".join(names),
+            "content": {MEDIA_TYPE: schema},
+            "headers": header_docs("Retry-After") if status in _PASSING else {},
+        }
         for status, names in by_status.items()
     }

@@ -10,6 +10,7 @@ from anyio import to_thread
 from fastapi import Response
 from fastapi.responses import FileResponse, RedirectResponse
 
+from api.response_headers import is_known
 from shared.errors import ErrorCode, GridscribeError
 from shared.object_storage import ObjectStorage, sheet_filename
 from shared.schemas import StoredPage, StoredResult
@@ -39,8 +40,7 @@ async def sheet_response(
 ) -> Response:
     """Raises `GridscribeError` JOB_EXPIRED where the file is gone."""
     headers = {"ETag": sheet.etag, "Cache-Control": _CACHING}
-    known = [tag.strip() for tag in request_headers.get("if-none-match", "").split(",")]
-    if sheet.etag in known or "*" in known:
+    if is_known(sheet.etag, request_headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     path = storage.local_path(sheet.key)
     if path is None:

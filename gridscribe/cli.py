@@ -23,7 +23,10 @@ app = typer.Typer(
 for command in (
     remote.submit,
     remote.status,
+    remote.jobs,
     remote.cancel,
+    remote.retry,
+    remote.delete,
     remote.download,
     local.export,
     local.preview,

@@ -1,11 +1,11 @@
 """The client library: submit a job, follow it, fetch its sheet."""
 
-import email.utils
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
@@ -13,19 +13,17 @@ from typing import Any, BinaryIO, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from gridscribe.answers import is_passing, problem_of, retry_after
+from gridscribe.job_updates import JobUpdate, read_updates
 from gridscribe.sheet_files import page_path, written_whole
-from gridscribe.upload_file import UploadFile
-from shared.schemas import Job, JobSpec, Manifest, Problem
-
-ImageInput = Path | tuple[str, bytes]
-"""A file, or a name and the bytes of one."""
+from gridscribe.upload_file import ImageInput, UploadProgress, image_part
+from shared.schemas import Job, JobList, JobSpec, JobStatus, JobSummary, Manifest, Problem
 
 _FIRST_POLL = 0.1
 _POLL_GROWTH = 1.5
 _SLOWEST_POLL = 1.0
 _FIRST_RETRY = 0.25
 _LONGEST_RETRY_AFTER = 60.0
-_PASSING = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 # A proxy set for the outside world has no way to this very machine.
 _NO_PROXY = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 
@@ -92,14 +90,16 @@ class Client:
         csv: Path | bytes | None = None,
         *,
         idempotency_key: str | None = None,
+        cancel_after: int | None = None,
         on_upload: Callable[[int, int], None] | None = None,
     ) -> Job:
         """Submit a job; files are streamed from disk.
 
         All tries carry one key, so that at most one job comes of them; give your own to make a
-        later call harmless as well. `on_upload` is told the bytes sent and those there are.
+        later call harmless as well. A job that is not over `cancel_after` seconds later is canceled
+        by the service. `on_upload` is told the bytes sent and those there are.
         """
-        progress = _UploadProgress(on_upload)
+        progress = UploadProgress(on_upload)
         parts: list[tuple[str, tuple[str | None, Any, str]]] = [
             ("spec", (None, spec.model_dump_json(exclude_unset=True), "application/json"))
         ]
@@ -107,8 +107,10 @@ class Client:
             name = csv.name if isinstance(csv, Path) else "labels.csv"
             data = csv.read_bytes() if isinstance(csv, Path) else csv
             parts.append(("csv", (name, data, "text/csv")))
-        parts += [("images", _image_part(image, progress)) for image in images]
+        parts += [("images", image_part(image, progress)) for image in images]
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        if cancel_after is not None:
+            headers["Cancel-After"] = f"{cancel_after}s"
 
         def send() -> httpx.Response:
             progress.restart()
@@ -118,6 +120,44 @@ class Client:
 
     def get_job(self, job_id: str) -> Job:
         return _parsed(Job, self._get_job(job_id))
+
+    def list_jobs(self, status: JobStatus | None = None) -> Iterator[JobSummary]:
+        """Your jobs, newest first, page after page as they are asked for."""
+        query = {} if status is None else {"status": status.value}
+        while True:
+            page = _parsed(
+                JobList, self._with_retries(partial(self._http.get, "/v1/jobs", params=query))
+            )
+            yield from page.data
+            if page.next_cursor is None:
+                return
+            query = {**query, "cursor": page.next_cursor}
+
+    def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[JobUpdate]:
+        """A job's changes as they happen, until it is over: first the whole job, or with the id of
+        an earlier event what came after that one.
+
+        A stream that breaks off is taken up where it was; `retries` counts failures in a row.
+        """
+        pauses = self._pauses()
+        while True:
+            headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+            with self._open_stream(f"/v1/jobs/{job_id}/events", headers) as response:
+                if response.status_code == httpx.codes.NO_CONTENT:
+                    return
+                try:
+                    for update in read_updates(response.iter_lines()):
+                        pauses, last_event_id = self._pauses(), update.event_id
+                        yield update
+                        if update.is_last:
+                            return
+                except httpx.TransportError:
+                    pass  # as when the stream just ends: the service goes down, or the job is gone
+                except ValidationError as error:
+                    raise _not_understood(response, Job, error) from error
+            if (pause := next(pauses, None)) is None:
+                raise ServerUnreachableError(f"{self.base_url} breaks off the events of {job_id}")
+            time.sleep(pause)
 
     def wait(
         self,
@@ -142,12 +182,20 @@ class Client:
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise JobTimeoutError(job, timeout or 0)
             time.sleep(pause)
-            pause = min(pause * _POLL_GROWTH, _retry_after(response) or _SLOWEST_POLL)
+            pause = min(pause * _POLL_GROWTH, retry_after(response) or _SLOWEST_POLL)
 
     def cancel(self, job_id: str) -> Job:
         return _parsed(
             Job, self._with_retries(lambda: self._http.post(f"/v1/jobs/{job_id}/cancel"))
         )
+
+    def retry(self, job_id: str) -> Job:
+        """Begin a failed or canceled job anew, under its id."""
+        return _parsed(Job, self._with_retries(lambda: self._http.post(f"/v1/jobs/{job_id}/retry")))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and its files for good; one that runs is canceled first."""
+        self._with_retries(lambda: self._http.delete(f"/v1/jobs/{job_id}"))
 
     def manifest(self, job_id: str) -> Manifest:
         return _parsed(
@@ -184,6 +232,21 @@ class Client:
 
         self._with_retries(fetch)
 
+    @contextmanager
+    def _open_stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        def send() -> httpx.Response:
+            request = self._http.build_request("GET", path, headers=headers)
+            response = self._http.send(request, stream=True)
+            if not response.is_success:
+                response.read()
+            return response
+
+        response = self._with_retries(send)
+        try:
+            yield response
+        finally:
+            response.close()
+
     def _get_job(self, job_id: str) -> httpx.Response:
         return self._with_retries(lambda: self._http.get(f"/v1/jobs/{job_id}"))
 
@@ -199,11 +262,11 @@ class Client:
                     ) from error
                 time.sleep(pause)
                 continue
-            if response.status_code not in _PASSING or pause is None:
+            if not is_passing(response) or pause is None:
                 break
-            time.sleep(max(pause, min(_retry_after(response) or 0, _LONGEST_RETRY_AFTER)))
+            time.sleep(max(pause, min(retry_after(response) or 0, _LONGEST_RETRY_AFTER)))
         if not response.is_success:
-            raise ApiError(_problem(response))
+            raise ApiError(problem_of(response))
         return response
 
     def _pauses(self) -> Iterator[float]:
@@ -212,64 +275,18 @@ class Client:
             yield _FIRST_RETRY * 2**attempt * random.uniform(0.5, 1.0)
 
 
-class _UploadProgress:
-    """Adds up what all files of one request have sent."""
-
-    def __init__(self, listener: Callable[[int, int], None] | None) -> None:
-        self._listener = listener
-        self._sent = 0
-        self.total = 0
-
-    def restart(self) -> None:
-        self._sent = 0
-
-    def add(self, count: int) -> None:
-        self._sent += count
-        if self._listener:
-            self._listener(self._sent, self.total)
-
-
-def _image_part(image: ImageInput, progress: _UploadProgress) -> tuple[str, Any, str]:
-    if isinstance(image, tuple):
-        name, data = image
-        return name, data, "application/octet-stream"
-    progress.total += image.stat().st_size
-    return image.name, UploadFile(image, progress.add), "application/octet-stream"
-
-
 def _parsed(model: type[ModelT], response: httpx.Response) -> ModelT:
     try:
         # A newer server may tell more than this client knows.
         return model.model_validate_json(response.content, extra="ignore")
     except ValidationError as error:
-        raise ServerUnreachableError(
-            f"{response.url} gave no {model.__name__}: this is no Gridscribe service, or its"
-            f" version does not fit this client's ({error.error_count()} errors)"
-        ) from error
+        raise _not_understood(response, model, error) from error
 
 
-def _problem(response: httpx.Response) -> Problem:
-    try:
-        return Problem.model_validate_json(response.content, extra="ignore")
-    except ValidationError:  # a proxy answered, or no Gridscribe at all
-        return Problem(
-            type="about:blank",
-            title=response.reason_phrase,
-            status=response.status_code,
-            detail=response.text.strip()[:200] or response.reason_phrase,
-            code="unexpected_answer",
-        )
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait, given as such or as a date (RFC 9110, 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+def _not_understood(
+    response: httpx.Response, model: type[BaseModel], error: ValidationError
+) -> ServerUnreachableError:
+    return ServerUnreachableError(
+        f"{response.url} gave no {model.__name__}: this is no Gridscribe service, or its"
+        f" version does not fit this client's ({error.error_count()} errors)"
+    )

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from shared.schemas import Job, JobStatus, JobWarning, LabeledImage, Stage
+from shared.schemas import Job, JobStatus, JobSummary, JobWarning, LabeledImage, Stage
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -75,6 +75,16 @@ def print_labels(images: Sequence[LabeledImage]) -> None:
     for image in images:
         confidence = "" if image.confidence is None else f"{image.confidence:.2f}"
         table.add_row(Text(image.name), Text(image.label), image.label_source, confidence)
+    out.print(table)
+
+
+def print_jobs(jobs: Sequence[JobSummary]) -> None:
+    """A table with a line for each job; times are the reader's own."""
+    table = Table("job", "status", "progress", "created")
+    for job in jobs:
+        progress = f"{job.progress.stage} {job.progress.done}/{job.progress.total}"
+        created = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(job.id, job.status, progress, created)
     out.print(table)
 
 

@@ -3,7 +3,10 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+ImageInput = Path | tuple[str, bytes]
+"""A file, or a name and the bytes of one."""
 
 
 class UploadFile:
@@ -46,3 +49,28 @@ class UploadFile:
         if self._file:
             self._file.close()
             self._file = None
+
+
+class UploadProgress:
+    """Adds up what all files of one request have sent."""
+
+    def __init__(self, listener: Callable[[int, int], None] | None) -> None:
+        self._listener = listener
+        self._sent = 0
+        self.total = 0
+
+    def restart(self) -> None:
+        self._sent = 0
+
+    def add(self, count: int) -> None:
+        self._sent += count
+        if self._listener:
+            self._listener(self._sent, self.total)
+
+
+def image_part(image: ImageInput, progress: UploadProgress) -> tuple[str, Any, str]:
+    if isinstance(image, tuple):
+        name, data = image
+        return name, data, "application/octet-stream"
+    progress.total += image.stat().st_size
+    return image.name, UploadFile(image, progress.add), "application/octet-stream"

@@ -35,6 +35,7 @@ class ErrorCode(StrEnum):
     RESULT_NOT_READY = "result_not_ready"
     JOB_NOT_CANCELABLE = "job_not_cancelable"
     JOB_NOT_RETRYABLE = "job_not_retryable"
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     QUOTA_EXCEEDED = "quota_exceeded"
     RATE_LIMITED = "rate_limited"
@@ -46,6 +47,7 @@ class ErrorCode(StrEnum):
     # Found only while the job runs; they stand in `job.error`.
     NO_READABLE_IMAGE = "no_readable_image"
     COMPOSE_FAILED = "compose_failed"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from shared.keyspace import PREFIX, script_source
 from shared.schemas import (
     ImageCaption,
     JobSpec,
+    JobStatus,
     JobWarning,
     LabeledImage,
     SourceImage,
@@ -102,6 +103,10 @@ class JobLifecycle:
             "dispatch", kind, room, settings.job_window, self._lease_ms, settings.max_attempts
         )
         return [Ticket(job_id, unit, int(attempt)) for job_id, unit, attempt in reply]
+
+    def cancel_overdue(self, limit: int = 100) -> list[str]:
+        """Cancel jobs that are not over by the time their callers set; returns their ids."""
+        return cast("list[str]", self._run("cancel_overdue", limit))
 
     def leased(self, kind: WorkerKind) -> int:
         """How many units of a kind are out."""
@@ -218,13 +223,22 @@ class JobLifecycle:
         self._redis.zrem(f"{PREFIX}uploads", key)
 
     def known(self, job_ids: Sequence[str]) -> Iterator[str]:
-        """Those of `job_ids` that have a record."""
+        """Those of `job_ids` that may have files: they have a record and have not expired."""
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                pipe.exists(f"{PREFIX}job:{job_id}")
-            for job_id, exists in zip(job_ids, pipe.execute(), strict=True):
-                if exists:
+                pipe.hget(f"{PREFIX}job:{job_id}", "status")
+            for job_id, status in zip(job_ids, pipe.execute(), strict=True):
+                if status not in (None, JobStatus.EXPIRED):
                     yield job_id
+
+    def known_uploads(self, keys: Sequence[str]) -> Iterator[str]:
+        """Those of the storage keys that belong to an upload."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.zscore(f"{PREFIX}uploads", key)
+            for key, score in zip(keys, pipe.execute(), strict=True):
+                if score is not None:
+                    yield key
 
 
 def connect(settings: Settings) -> Redis:

@@ -5,7 +5,7 @@ The hash is written by the Lua scripts in `shared/lua` alone; docs/architecture.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
@@ -39,6 +39,8 @@ class NewJob:
     has_csv: bool = False
     """A CSV came with the job, whether or not it has rows for these images."""
     warnings: tuple[JobWarning, ...] = ()
+    cancel_after: timedelta | None = None
+    """Time after which it is canceled, counted from each time that it is queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,14 @@ RECORD_FIELDS = (
     "composed",
     "attempts",
     "attempts_before",
+    "warnings",
+    "labeled",
     "result",
     "error_code",
     "error_detail",
-    "warnings",
-    "labeled",
 )
 
-SUMMARY_FIELDS = RECORD_FIELDS[:-2]
+SUMMARY_FIELDS = tuple(name for name in RECORD_FIELDS if name not in ("warnings", "labeled"))
 """Without what grows with the number of images."""
 
 

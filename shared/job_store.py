@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -28,6 +28,12 @@ from shared.settings import Settings
 from shared.tenant_limits import daily_quotas, quota_error
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
 
+RESERVATION_SECONDS = 30.0
+"""How long an idempotency key stays taken by a request whose process has died."""
+
+_CONNECTIONS = 64
+"""Of one process to the store, at most."""
+
 _LIST_REACH = 1000
 _LIST_BYTES = 4 * 1024 * 1024
 """What one page of a list looks at and holds at most; see list.lua."""
@@ -44,13 +50,18 @@ class CreatedJob:
 
 def connect(settings: Settings) -> Redis:
     """A client that answers or fails within `store_timeout_seconds`."""
-    return Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_timeout=settings.store_timeout_seconds,
-        socket_connect_timeout=settings.store_timeout_seconds,
-        # A connection that was idle may be stale; a time-out is not waited out twice.
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            settings.redis_url,
+            # A burst of requests takes turns.
+            max_connections=_CONNECTIONS,
+            timeout=settings.store_timeout_seconds,
+            decode_responses=True,
+            socket_timeout=settings.store_timeout_seconds,
+            socket_connect_timeout=settings.store_timeout_seconds,
+            # A connection that was idle may be stale; a time-out is not waited out twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
     )
 
 
@@ -66,14 +77,17 @@ class JobStore:
         self._retry = redis.register_script(script_source("retry"))
         self._delete = redis.register_script(script_source("delete"))
         self._list = redis.register_script(script_source("list"))
+        self._reserve = redis.register_script(script_source("reserve"))
+        self._release = redis.register_script(script_source("release"))
         self._save_upload = redis.register_script(script_source("save_upload"))
 
     async def create(self, job: NewJob, idempotency: IdempotencyKey | None = None) -> CreatedJob:
         """Accept `job`: from the moment this returns it is never lost.
 
         Raises `GridscribeError` with SERVICE_FULL or QUOTA_EXCEEDED when too many jobs wait or the
-        day's quota is used up, and IDEMPOTENCY_MISMATCH when the key came with another payload
-        before.
+        day's quota is used up,
+        IDEMPOTENCY_MISMATCH when the key came with another payload before, and
+        IDEMPOTENCY_IN_PROGRESS while another request with it is being accepted.
         """
         settings = self._settings
         fields: dict[str, str | int] = {
@@ -87,6 +101,8 @@ class JobStore:
             "ttl_ms": (job.spec.ttl_seconds or settings.job_ttl_seconds) * 1000,
             "priority_rank": _PRIORITY_RANK[job.spec.priority],
         }
+        if job.cancel_after is not None:
+            fields["cancel_after_ms"] = round(job.cancel_after.total_seconds() * 1000)
         reply = await self._create(
             keys=[PREFIX],
             args=[
@@ -117,8 +133,24 @@ class JobStore:
                 )
             case "over_quota":
                 raise quota_error(over)
+            case "reserved":
+                raise _in_progress()
             case _:
                 raise _refusal(outcome, limit=job_id)
+
+    async def reserve(self, tenant: str, key: str, job_id: str) -> None:
+        """Take an idempotency key for a request that may make the job `job_id`, or keep it.
+
+        It holds for `RESERVATION_SECONDS`. Raises `GridscribeError` IDEMPOTENCY_IN_PROGRESS while
+        another request has it.
+        """
+        ttl_ms = round(RESERVATION_SECONDS * 1000)
+        if not await self._reserve(keys=[PREFIX], args=[job_id, tenant, key, ttl_ms]):
+            raise _in_progress()
+
+    async def release(self, tenant: str, key: str, job_id: str) -> None:
+        """Give an idempotency key back, unless a job came of it."""
+        await self._release(keys=[PREFIX], args=[job_id, tenant, key])
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """Raises `GridscribeError`: JOB_NOT_FOUND (another tenant's too) or JOB_EXPIRED."""
@@ -302,4 +334,13 @@ def _refusal(outcome: str, limit: str) -> GridscribeError:
         ErrorCode.SERVICE_FULL,
         f"the service's queue is full ({limit} jobs); try again later",
         retry_after=15,
+    )
+
+
+def _in_progress() -> GridscribeError:
+    return GridscribeError(
+        ErrorCode.IDEMPOTENCY_IN_PROGRESS,
+        "another request with this Idempotency-Key is still being accepted; send this one again"
+        " shortly to get its job",
+        retry_after=1,
     )

@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-import os
+import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -127,8 +128,25 @@ class ObjectStorage:
             return len(keys)
         for key in keys:
             self.delete(key)
-        _remove_empty_folders(self._root / prefix)
+        # Folders, and what a process that was killed while it wrote has left: no list shows it.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._root / prefix)
         return len(keys)
+
+    def delete_half_written(self, prefix: str, older_than: timedelta) -> int:
+        """Remove what processes that were killed while they wrote have left below `prefix`.
+
+        Returns how many files; a bucket keeps such parts out of sight, and its own rules end them.
+        """
+        if self._root is None:
+            return 0
+        oldest, count = time.time() - older_than.total_seconds(), 0
+        for path in (self._root / prefix).rglob("*#*"):  # the local store's names for them
+            with contextlib.suppress(FileNotFoundError):  # finished just now
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+                    count += 1
+        return count
 
     def ping(self) -> None:
         """Raise if the storage cannot be reached."""
@@ -158,12 +176,6 @@ class _RemoteFile(io.RawIOBase):
 
     def readall(self) -> bytes:
         return bytes(self._reader.read())
-
-
-def _remove_empty_folders(folder: Path) -> None:
-    for parent, _, _ in os.walk(folder, topdown=False):
-        with contextlib.suppress(OSError):  # somebody else is writing there
-            Path(parent).rmdir()
 
 
 def job_prefix(job_id: str) -> str:

@@ -36,8 +36,10 @@ class Dispatcher:
         self._next_stamp = 0.0
 
     def run_once(self) -> int:
-        """Publish what is due and there is room for; returns how many units that was."""
+        """Cancel what is overdue and publish what is due; returns how many units were published."""
         lifecycle = self._lifecycle
+        for job_id in lifecycle.cancel_overdue():
+            logger.info("canceled job %s: its time was over", job_id)
         workers = lifecycle.live_workers()
         published = 0
         for kind in (WorkerKind.CAPTION, WorkerKind.COMPOSE):
@@ -71,12 +73,13 @@ def main() -> None:
     lifecycle = connect_lifecycle(settings)
     dispatcher = Dispatcher(lifecycle, make_celery(settings), settings)
     sweeper = Sweeper(lifecycle, ObjectStorage(settings.effective_storage_url))
+    # In a thread of its own: removing thousands of files must not hold up the work.
+    threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
     logger.info("dispatcher ready")
     while not stopping.is_set():
         try:
             dispatcher.stamp()
             dispatcher.run_once()
-            sweeper.sweep_when_due()
             lifecycle.wait_for_work(POLL_SECONDS)
         except RedisError as error:
             logger.warning("store not reachable, trying again: %s", error)

@@ -1,21 +1,31 @@
-"""Removes what nobody needs any more: expired jobs and uploads, and files without a record."""
+"""Removes what nobody needs any more: jobs that expired or were deleted, expired uploads, and files
+without a record."""
 
 import logging
+import threading
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
 
 from obstore.exceptions import BaseError as StorageError
+from redis.exceptions import RedisError
 
 from shared.job_lifecycle import JobLifecycle
 from shared.object_storage import ObjectStorage, job_prefix
 
 logger = logging.getLogger(__name__)
 
-EXPIRY_EVERY = 30.0
+EXPIRY_EVERY = 5.0
 ORPHANS_EVERY = 3600.0
 ORPHAN_AGE = timedelta(hours=1)
 """Younger files without a record may belong to a submission that is still being accepted."""
+ORPHAN_UPLOAD_AGE = timedelta(days=1)
+"""A link to upload with may be used some time after it was made."""
+_BATCH = 100
+
+_OUTAGES = (OSError, RedisError, StorageError)
 
 
 class Sweeper:
@@ -24,45 +34,88 @@ class Sweeper:
     def __init__(self, lifecycle: JobLifecycle, storage: ObjectStorage) -> None:
         self._lifecycle = lifecycle
         self._storage = storage
-        self._next_expiry = 0.0
-        self._next_orphans = 0.0
 
-    def sweep_when_due(self) -> None:
-        now = time.monotonic()
-        try:
-            if now >= self._next_expiry:
-                self._next_expiry = now + EXPIRY_EVERY
-                self.sweep_expired()
-            if now >= self._next_orphans:
-                self._next_orphans = now + ORPHANS_EVERY
-                self.sweep_orphans()
-        except (OSError, StorageError) as error:
-            logger.warning("storage not reachable, sweeping later: %s", error)
+    def run(self, stopping: threading.Event) -> None:
+        """Sweep until `stopping` is set; an outage of store or storage only delays it."""
+        next_orphans = 0.0
+        while not stopping.is_set():
+            removed = 0
+            try:
+                removed = self.sweep_expired()
+                if time.monotonic() >= next_orphans:
+                    next_orphans = time.monotonic() + ORPHANS_EVERY
+                    self.sweep_orphans()
+            except _OUTAGES as error:
+                logger.warning("store or storage not reachable, sweeping later: %s", error)
+            except Exception:
+                logger.exception("sweeping failed, trying again later")
+            if removed < _BATCH:
+                stopping.wait(EXPIRY_EVERY)
 
     def sweep_expired(self) -> int:
-        """Remove jobs and uploads whose time is over; returns how many."""
-        jobs = self._lifecycle.expired_jobs()
-        for job_id in jobs:
-            self._storage.delete_prefix(job_prefix(job_id))
-            self._lifecycle.forget(job_id)
-        uploads = self._lifecycle.expired_uploads()
-        for key in uploads:
-            self._storage.delete(key)
-            self._lifecycle.forget_upload(key)
-        return len(jobs) + len(uploads)
+        """Remove jobs and uploads whose time is over, up to a batch of each; returns how many."""
+        removed = 0
+        for job_id in self._lifecycle.expired_jobs(_BATCH):
+            removed += self._removed(job_id, self._remove_job)
+        for key in self._lifecycle.expired_uploads(_BATCH):
+            removed += self._removed(key, self._remove_upload)
+        return removed
 
     def sweep_orphans(self) -> int:
-        """Remove files that a dead process left without a record; returns the number of jobs."""
-        old = [job_id for job_id in self._storage.list_folders("jobs") if _is_old(job_id)]
-        known = set(self._lifecycle.known(old))
-        orphans = [job_id for job_id in old if job_id not in known]
-        for job_id in orphans:
-            removed = self._storage.delete_prefix(job_prefix(job_id))
-            logger.info("removed %d files of job %s, which has no record", removed, job_id)
-        return len(orphans)
+        """Remove files that a dead process left without a record; returns how many jobs and uploads
+        that was."""
+        removed = 0
+        old = (name for name in self._storage.list_folders("jobs") if _is_old(name, ORPHAN_AGE))
+        for job_ids in _batches(old):
+            known = set(self._lifecycle.known(job_ids))
+            for job_id in job_ids:
+                if job_id not in known:
+                    removed += self._removed(job_id, self._remove_orphan)
+        keys = (
+            key
+            for key in self._storage.list_keys("uploads")
+            if _is_old(key.rpartition("/")[2], ORPHAN_UPLOAD_AGE)
+        )
+        for uploads in _batches(keys):
+            known = set(self._lifecycle.known_uploads(uploads))
+            for key in uploads:
+                if key not in known:
+                    removed += self._removed(key, self._storage.delete)
+        self._storage.delete_half_written("uploads", ORPHAN_UPLOAD_AGE)
+        return removed
+
+    def _remove_job(self, job_id: str) -> None:
+        self._storage.delete_prefix(job_prefix(job_id))
+        self._lifecycle.forget(job_id)
+
+    def _remove_upload(self, key: str) -> None:
+        self._storage.delete(key)
+        self._lifecycle.forget_upload(key)
+
+    def _remove_orphan(self, job_id: str) -> None:
+        count = self._storage.delete_prefix(job_prefix(job_id))
+        logger.info("removed %d files of job %s, which has no record", count, job_id)
+
+    def _removed(self, name: str, remove: Callable[[str], None]) -> bool:
+        """One that cannot be removed does not keep the others from it; it is tried again."""
+        try:
+            remove(name)
+        except (OSError, StorageError) as error:
+            logger.warning("cannot remove the files of %s, trying again later: %s", name, error)
+            return False
+        return True
 
 
-def _is_old(job_id: str) -> bool:
-    """Whether the time in a UUIDv7 (RFC 9562, section 5.7) is past `ORPHAN_AGE`."""
-    milliseconds = uuid.UUID(job_id).int >> 80
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) < datetime.now(UTC) - ORPHAN_AGE
+def _is_old(name: str, age: timedelta) -> bool:
+    """Whether the time in a UUIDv7 (RFC 9562, section 5.7) is past `age`; others are not ours."""
+    try:
+        milliseconds = uuid.UUID(name).int >> 80
+    except ValueError:
+        return False
+    return milliseconds / 1000 < time.time() - age.total_seconds()
+
+
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(names)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

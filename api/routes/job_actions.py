@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api.dependencies import BaseUrl, FromServices, Tenant
+from api.job_example import waiting_job_example
 from api.job_view import job_view
 from api.problems import documented
 from api.response_headers import header_docs
@@ -16,10 +17,14 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 @router.post(
     "/cancel",
     responses={
-        200: {"description": "The job is canceled"},
+        200: {
+            "description": "The job is canceled",
+            "content": waiting_job_example(JobStatus.CANCELED),
+        },
         202: {
             "model": Job,
             "description": "The job is running and stops at its next step",
+            "content": waiting_job_example(JobStatus.CANCELING),
             "headers": header_docs("Retry-After"),
         },
         **documented(
@@ -44,6 +49,7 @@ async def cancel_job(
     responses={
         202: {
             "description": "The job is queued again",
+            "content": waiting_job_example(),
             "headers": header_docs("Location", "Retry-After"),
         },
         **documented(
@@ -69,11 +75,14 @@ async def retry_job(
 @router.delete(
     "",
     status_code=204,
-    responses=documented(Code.JOB_NOT_FOUND, Code.SERVICE_UNAVAILABLE),
+    responses={
+        204: {"description": "The job is gone"},
+        **documented(Code.JOB_NOT_FOUND, Code.SERVICE_UNAVAILABLE),
+    },
 )
 async def delete_job(job_id: str, services: FromServices, tenant: Tenant) -> None:
     """Remove a job with all its files; one that runs is canceled first.
 
-    It is unknown at once. Its files go within a minute, or once the worker that has it has stopped.
+    It is unknown at once. Its files go within seconds, or once the worker that has it has stopped.
     """
     await services.jobs.delete(tenant, job_id)

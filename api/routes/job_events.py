@@ -56,7 +56,8 @@ async def follow_job(
     tenant: Tenant,
     base_url: BaseUrl,
     last_event_id: Annotated[
-        str | None, Header(description="Goes on behind this event, where that is possible")
+        str | None,
+        Header(alias="Last-Event-ID", description="Go on behind this event"),
     ] = None,
 ) -> Response:
     """Server-sent events until the job is over; mere progress once a second at most."""

@@ -1,14 +1,18 @@
 """Submit jobs and watch them."""
 
+import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 
 from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
+from api.job_example import job_example, waiting_job_example
 from api.job_view import job_summary, job_view
 from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
 from api.problems import documented
+from api.request_headers import CancelAfter, Wait
+from api.response_headers import header_docs, is_known
 from api.submission_readers import json_reader, multipart_reader
 from shared.errors import ErrorCode as Code
 from shared.schemas import Job, JobList, JobStatus
@@ -32,31 +36,45 @@ _submission = json_body("JobRequest") | multipart_body(
 @router.post(
     "",
     status_code=202,
-    responses=documented(
-        Code.INVALID_REQUEST,
-        Code.FILE_TOO_LARGE,
-        Code.REQUEST_TOO_LARGE,
-        Code.INVALID_SPEC,
-        Code.NO_IMAGES,
-        Code.TOO_MANY_IMAGES,
-        Code.NOT_AN_IMAGE,
-        Code.TOO_MANY_PIXELS,
-        Code.BAD_ARCHIVE,
-        Code.BAD_CSV,
-        Code.UNKNOWN_COLUMN,
-        Code.UNKNOWN_TEMPLATE,
-        Code.UNKNOWN_UPLOAD,
-        Code.URL_NOT_ALLOWED,
-        Code.FETCH_FAILED,
-        Code.MODEL_NOT_OFFERED,
-        Code.SHEET_TOO_LARGE,
-        Code.IMAGES_DO_NOT_FIT,
-        Code.IDEMPOTENCY_MISMATCH,
-        Code.QUOTA_EXCEEDED,
-        Code.SERVICE_FULL,
-        Code.SERVICE_UNAVAILABLE,
-        Code.STORAGE_FULL,
-    ),
+    responses={
+        200: {
+            "model": Job,
+            "description": "The job is over: it ended within the time of `Prefer: wait=N`",
+            "content": job_example(),
+            "headers": header_docs("Location", "Preference-Applied"),
+        },
+        202: {
+            "description": "The job is accepted",
+            "content": waiting_job_example(),
+            "headers": header_docs("Location", "Retry-After", "Preference-Applied"),
+        },
+        **documented(
+            Code.INVALID_REQUEST,
+            Code.FILE_TOO_LARGE,
+            Code.REQUEST_TOO_LARGE,
+            Code.INVALID_SPEC,
+            Code.NO_IMAGES,
+            Code.TOO_MANY_IMAGES,
+            Code.NOT_AN_IMAGE,
+            Code.TOO_MANY_PIXELS,
+            Code.BAD_ARCHIVE,
+            Code.BAD_CSV,
+            Code.UNKNOWN_COLUMN,
+            Code.UNKNOWN_TEMPLATE,
+            Code.UNKNOWN_UPLOAD,
+            Code.URL_NOT_ALLOWED,
+            Code.FETCH_FAILED,
+            Code.MODEL_NOT_OFFERED,
+            Code.SHEET_TOO_LARGE,
+            Code.IMAGES_DO_NOT_FIT,
+            Code.IDEMPOTENCY_IN_PROGRESS,
+            Code.IDEMPOTENCY_MISMATCH,
+            Code.QUOTA_EXCEEDED,
+            Code.SERVICE_FULL,
+            Code.SERVICE_UNAVAILABLE,
+            Code.STORAGE_FULL,
+        ),
+    },
     openapi_extra={"requestBody": {"required": True, "content": _submission}},
 )
 async def submit_job(
@@ -67,6 +85,8 @@ async def submit_job(
     base_url: BaseUrl,
     body: Body,
     idempotency_key: IdempotencyKeyHeader,
+    cancel_after: CancelAfter,
+    wait: Wait,
 ) -> Job:
     """Accept a job. Its pictures come as files, as uploads sent before, by URL or as data URIs."""
     content_type = request.headers.get("content-type")
@@ -81,10 +101,16 @@ async def submit_job(
             raise HTTPException(
                 415, f"Content-Type is {other or 'missing'}; send {MULTIPART} or application/json"
             )
-    record = await services.jobs.submit(tenant, reader, idempotency_key)
+    record = await services.jobs.submit(tenant, reader, idempotency_key, cancel_after)
+    if wait:
+        record = await services.events.until_over(record, wait)
+        response.headers["Preference-Applied"] = f"wait={wait}"
     job = job_view(record, base_url)
     response.headers["Location"] = job.urls.self
-    response.headers["Retry-After"] = str(POLL_SECONDS)
+    if wait and job.status.is_terminal:
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = str(POLL_SECONDS)
     return job
 
 
@@ -113,13 +139,37 @@ async def list_jobs(
 
 @router.get(
     "/{job_id}",
-    responses=documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.SERVICE_UNAVAILABLE),
+    response_model=Job,
+    responses={
+        200: {
+            "description": "The job; without `Retry-After` it is over",
+            "content": job_example(),
+            "headers": header_docs("ETag", "Retry-After"),
+        },
+        304: {
+            "description": "The caller has this answer already",
+            "headers": header_docs("ETag", "Retry-After"),
+        },
+        **documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.SERVICE_UNAVAILABLE),
+    },
 )
 async def get_job(
-    job_id: str, response: Response, services: FromServices, tenant: Tenant, base_url: BaseUrl
-) -> Job:
+    job_id: str,
+    services: FromServices,
+    tenant: Tenant,
+    base_url: BaseUrl,
+    if_none_match: Annotated[
+        str | None, Header(alias="If-None-Match", description="An `ETag` of this job")
+    ] = None,
+) -> Response:
     """How far a job is. `Retry-After` says when to ask again; it is absent once the job ended."""
     record = await services.jobs.get(tenant, job_id)
+    body = job_view(record, base_url).model_dump_json().encode()
+    # Of the answer itself: the place in the queue changes without the job.
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if not record.status.is_terminal:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return job_view(record, base_url)
+        headers["Retry-After"] = str(POLL_SECONDS)
+    if is_known(etag, if_none_match):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")

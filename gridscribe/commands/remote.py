@@ -1,6 +1,7 @@
 """Commands that talk to a running service."""
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from gridscribe.console import (
     err,
     out,
     print_error,
+    print_jobs,
     print_labels,
     print_warnings,
 )
@@ -77,6 +79,36 @@ def status(job_id: JobId, server: Server = DEFAULT_SERVER, as_json: AsJson = Fal
         job = client.get_job(job_id)
     _print_job(job, as_json=as_json)
     _exit_if_failed(job)
+
+
+def jobs(
+    status: Annotated[
+        JobStatus | None, typer.Option(help="Only jobs with this status.", case_sensitive=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    server: Server = DEFAULT_SERVER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """List jobs, newest first."""
+    with _connect(server) as client:
+        found = list(islice(client.list_jobs(status), limit))
+    if as_json:
+        for job in found:
+            out.out(job.model_dump_json())
+    else:
+        print_jobs(found)
+
+
+def retry(job_id: JobId, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
+    """Begin a failed or canceled job anew."""
+    with _connect(server) as client:
+        _print_job(client.retry(job_id), as_json=as_json)
+
+
+def delete(job_id: JobId, server: Server = DEFAULT_SERVER) -> None:
+    """Remove a job and its files for good; one that runs is canceled first."""
+    with _connect(server) as client:
+        client.delete(job_id)
 
 
 def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:

@@ -9,7 +9,8 @@
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
 -- api_keys          hash, digest -> ApiKey      limits:TENANT    hash, name -> the tenant's own limit
 -- usage:TENANT:DAY  hash, images and bytes stored on that day of UTC
--- queued, active, active:TENANT, jobs:TENANT, expiry, expired   zsets of job ids by time
+-- queued, active, active:TENANT, jobs:TENANT, deadlines, expiry, expired   zsets of job ids by time
+-- idempotency:TENANT:KEY   hash: the job it made, or the one that is being accepted
 local P = KEYS[1]
 
 local function now_ms()
@@ -122,6 +123,8 @@ local function enqueue(id, tenant, units, attempt)
     redis.call('ZADD', P .. set, NOW, id)
   end
   for _, unit in ipairs(units) do make_due(id, unit, {attempt = attempt, failures = 0}) end
+  local cancel_after = number_field(id, 'cancel_after_ms')
+  if cancel_after > 0 then redis.call('ZADD', P .. 'deadlines', NOW + cancel_after, id) end
   redis.call('PERSIST', job_key(id, 'events'))
   tell(id)
 end
@@ -142,6 +145,7 @@ local function finish(id, status, ...)
   redis.call('ZREM', P .. 'queued', id)
   redis.call('ZREM', P .. 'active', id)
   redis.call('ZREM', P .. 'active:' .. tenant, id)
+  redis.call('ZREM', P .. 'deadlines', id)
   redis.call('ZADD', P .. 'expiry', expires_at, id)
   tell(id)
   -- Who was cut off resumes by then; later the record alone says it all.

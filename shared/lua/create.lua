@@ -8,10 +8,11 @@ if redis.call('EXISTS', job_key(id)) == 1 then return {'created', id} end
 
 local remembered = P .. 'idempotency:' .. tenant .. ':' .. idempotency_key
 if idempotency_key ~= '' then
-  local earlier = redis.call('HMGET', remembered, 'job', 'fingerprint')
+  local earlier = redis.call('HMGET', remembered, 'job', 'fingerprint', 'reserved_by')
   if earlier[1] then
     return {earlier[2] == fingerprint and 'replayed' or 'mismatch', earlier[1]}
   end
+  if earlier[3] and earlier[3] ~= id then return {'reserved', ''} end
 end
 local refused = refusal(tenant, max_jobs, max_tenant_jobs)
 if refused then return refused end
@@ -29,6 +30,7 @@ for index, image in ipairs(images) do redis.call('HSET', job_key(id, 'images'), 
 redis.call('ZADD', P .. 'jobs:' .. tenant, NOW, id)
 enqueue(id, tenant, units, 0)
 if idempotency_key ~= '' then
+  redis.call('HDEL', remembered, 'reserved_by')
   redis.call('HSET', remembered, 'job', id, 'fingerprint', fingerprint)
   redis.call('PEXPIRE', remembered, idempotency_ttl)
 end

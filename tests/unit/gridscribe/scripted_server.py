@@ -49,7 +49,8 @@ class ScriptedServer:
                 self.end_headers()
                 self.wfile.write(answer.body[: answer.cut_after])
 
-            do_POST = do_GET  # noqa: N815  # the name is http.server's
+            do_POST = do_GET  # noqa: N815  # the names are http.server's
+            do_DELETE = do_GET  # noqa: N815
 
             def _body(self) -> bytes:
                 if self.headers.get("Transfer-Encoding") == "chunked":

@@ -230,3 +230,40 @@ def test_status_cancel_and_download_talk_of_one_job(
         "/v1/jobs/j1",
         "/v1/jobs/j1/cancel",
     ]
+
+
+def test_jobs_are_listed_up_to_the_limit(
+    run: Run, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = json.loads(job_answer("failed").body)
+    page = json.dumps({"data": [job, {**job, "id": "j2"}], "next_cursor": "more"}).encode()
+    server.answers = [Answer(body=page)] * 3
+    assert run("jobs", "--status", "failed", "--limit", "3", "--server", server.url) == 0
+    shown = capsys.readouterr().out
+    assert (shown.count("j1"), shown.count("j2"), shown.count("failed")) == (2, 1, 3)
+    assert [request.path for request in server.requests] == [
+        "/v1/jobs?status=failed",
+        "/v1/jobs?status=failed&cursor=more",
+    ]
+    assert run("jobs", "--limit", "1", "--json", "--server", server.url) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "j1"
+
+
+def test_a_job_is_retried_and_deleted(
+    run: Run, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers = [
+        job_answer(code=202),
+        Answer(204),
+        problem_answer(404, "job_not_found", "there is no job 'j1'"),
+    ]
+    assert run("retry", "j1", "--server", server.url) == 0
+    assert "j1: queued" in capsys.readouterr().out
+    assert run("delete", "j1", "--server", server.url) == 0
+    assert run("delete", "j1", "--server", server.url) == 4
+    assert "there is no job 'j1'" in capsys.readouterr().err
+    assert [(request.method, request.path) for request in server.requests] == [
+        ("POST", "/v1/jobs/j1/retry"),
+        ("DELETE", "/v1/jobs/j1"),
+        ("DELETE", "/v1/jobs/j1"),
+    ]

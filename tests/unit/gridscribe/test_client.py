@@ -143,6 +143,56 @@ def test_wait_ends_with_the_last_state_after_its_timeout(server: ScriptedServer)
     assert caught.value.job.status is JobStatus.RUNNING
 
 
+def test_events_go_on_behind_the_last_one_after_a_cut(server: ScriptedServer) -> None:
+    def event(number: int, status: str) -> bytes:
+        data = job_answer(status).body
+        return b"retry: 9\n\n: alive\n\nid: %d-0\nevent: job\ndata: %s\n\n" % (number, data)
+
+    change = b'id: 2-0\nevent: progress\ndata: {"status": "running", "progress": '
+    change += b'{"stage": "composing", "done": 1, "total": 2}, "new": 1}\n\n'
+    unknown = b"id: 3-0\nevent: weather\ndata: rain\n\n"
+    begun = event(1, "queued") + change
+    server.answers = [
+        problem_answer(503, "service_unavailable", "away"),
+        Answer(body=begun + event(9, "failed"), cut_after=len(begun) + 30),
+        None,
+        Answer(body=unknown),
+        Answer(body=event(4, "succeeded")),
+    ]
+    with Client(server.url) as client:
+        updates = list(client.events("j1"))
+    assert [(update.event_id, update.status) for update in updates] == [
+        ("1-0", "queued"),
+        ("2-0", "running"),
+        ("4-0", "succeeded"),
+    ]
+    assert updates[1].progress.done == 1
+    asked = [request.headers.get("Last-Event-ID") for request in server.requests]
+    assert asked == [None, None, "2-0", "2-0", "2-0"]
+
+
+def test_events_that_break_off_again_and_again_are_given_up(server: ScriptedServer) -> None:
+    server.answers = [Answer(body=b": alive\n\n")] * 3
+    with Client(server.url, retries=2) as client, pytest.raises(ServerUnreachableError):
+        list(client.events("j1"))
+
+
+def test_events_of_something_else_are_told_as_such(server: ScriptedServer) -> None:
+    server.answers = [Answer(body=b"event: job\ndata: {}\n\n")]
+    with Client(server.url) as client, pytest.raises(ServerUnreachableError, match="gave no Job"):
+        list(client.events("j1"))
+
+
+def test_a_key_that_an_earlier_try_still_holds_is_tried_again(server: ScriptedServer) -> None:
+    server.answers = [
+        problem_answer(409, "idempotency_in_progress", "still being accepted"),
+        job_answer(code=202),
+    ]
+    with Client(server.url) as client:
+        assert client.create_job(JobSpec(), [("a.png", b"1")]).id == "j1"
+    assert len({request.headers["Idempotency-Key"] for request in server.requests}) == 1
+
+
 def test_all_pages_are_saved_whole_even_after_a_cut(server: ScriptedServer, tmp_path: Path) -> None:
     server.answers = [
         job_answer("succeeded", result=RESULT),

@@ -1,0 +1,70 @@
+"""Waiting, following, retrying and deleting while the service's own workers do the work."""
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gridscribe.client import ApiError, Client
+from gridscribe.devstack import DevStack
+from shared.schemas import JobSpec, JobStatus, Stage
+
+PHOTOS = sorted((Path(__file__).parents[2] / "gridscribe" / "samples").glob("*.jpg"))
+SPEC = JobSpec(use_clip=True, cell_size=(64, 64))
+
+
+@pytest.fixture(scope="module")
+def client(stack: DevStack) -> Iterator[Client]:
+    with Client(stack.base_url) as client:
+        yield client
+
+
+def test_one_request_brings_the_finished_job(stack: DevStack) -> None:
+    answer = httpx.post(
+        f"{stack.base_url}/v1/jobs",
+        files=[("images", (photo.name, photo.read_bytes())) for photo in PHOTOS[:3]],
+        headers={"Prefer": "wait=60", "Cancel-After": "10m"},
+        timeout=70,
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "succeeded"
+    assert answer.headers["Preference-Applied"] == "wait=60"
+
+
+def test_a_job_is_followed_stage_by_stage(client: Client) -> None:
+    job = client.create_job(SPEC, PHOTOS)
+    updates = list(client.events(job.id))
+    order = list(Stage)
+    stages = [order.index(update.progress.stage) for update in updates]
+    assert all(before <= after for before, after in pairwise(stages))
+    assert {Stage.CAPTIONING, Stage.COMPOSING} <= {update.progress.stage for update in updates}
+    assert updates[-1].job == client.get_job(job.id)
+    assert updates[-1].status is JobStatus.SUCCEEDED
+
+
+def test_a_canceled_job_is_done_after_all(client: Client, tmp_path: Path) -> None:
+    job = client.create_job(SPEC, PHOTOS * 3)
+    client.cancel(job.id)
+    assert client.wait(job.id, timeout=60).status is JobStatus.CANCELED
+    assert client.retry(job.id).status is JobStatus.QUEUED
+    done = client.wait(job.id, timeout=100)
+    assert done.status is JobStatus.SUCCEEDED
+    assert len(done.images) == len(PHOTOS) * 3
+    assert client.download(job.id, tmp_path / "sheet.png")
+
+
+def test_a_running_job_that_is_deleted_leaves_no_file(client: Client, stack: DevStack) -> None:
+    job = client.create_job(SPEC, PHOTOS * 20)
+    folder = stack.data_dir / "storage" / "jobs" / job.id
+    next(update for update in client.events(job.id) if update.status is JobStatus.RUNNING)
+    assert folder.exists()
+    client.delete(job.id)
+    with pytest.raises(ApiError, match="there is no job"):
+        client.get_job(job.id)
+    deadline = time.monotonic() + 60
+    while folder.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
