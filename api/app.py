@@ -14,8 +14,11 @@ from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
+from api.request_metrics import RequestMetrics
 from api.routes import catalog, health, jobs, preview, results, templates, uploads
+from api.service_metrics import ServiceMetrics, brought_regularly
 from api.upload_service import UploadService
+from shared.counters import Counters
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
@@ -26,14 +29,16 @@ from shared.template_store import TemplateStore
 def create_app(settings: Settings | None = None) -> FastAPI:
     """`settings` of None are the process's own, from its environment."""
     chosen = settings or get_settings()
+    counters = Counters()
     app = FastAPI(
         title="Gridscribe",
         summary="Labels images and composes them into labeled sheets.",
         version=_version(),
-        lifespan=partial(_lifespan, settings=chosen),
+        lifespan=partial(_lifespan, settings=chosen, counters=counters),
         separate_input_output_schemas=False,
     )
     app.add_middleware(RequestContext)
+    app.add_middleware(RequestMetrics, counters=counters)
     add_error_handlers(app)
     for routes in (jobs, results, uploads, catalog, preview, templates):
         app.include_router(routes.router, dependencies=[Depends(get_tenant)])
@@ -43,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> AsyncIterator[None]:
     configure_logging("api", settings.log_level, settings.log_format)
     async with connect(settings) as redis:
         store = JobStore(redis, settings)
@@ -57,8 +62,10 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             readiness=ReadinessService(store, storage, settings),
             access=AccessControl(redis, settings),
             templates=templates_of_tenants,
+            metrics=ServiceMetrics(redis, store, counters),
         )
-        yield
+        async with brought_regularly(counters, redis):
+            yield
 
 
 def _version() -> str:

@@ -13,6 +13,7 @@ from api.access import AccessControl
 from api.byte_streams import bounded
 from api.job_service import JobService
 from api.readiness import ReadinessService
+from api.service_metrics import ServiceMetrics
 from api.upload_service import UploadService
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.object_storage import ObjectStorage
@@ -33,6 +34,7 @@ class Services:
     readiness: ReadinessService
     access: AccessControl
     templates: TemplateStore
+    metrics: ServiceMetrics
 
 
 def get_services(request: Request) -> Services:

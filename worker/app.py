@@ -10,6 +10,7 @@ from typing import Any
 from celery import signals
 from redis.exceptions import RedisError
 
+from shared.counters import process_counters
 from shared.job_lifecycle import JobLifecycle
 from shared.logging import configure_logging
 from shared.queue import make_celery
@@ -79,6 +80,7 @@ def _stamp_forever(lifecycle: JobLifecycle, kind: WorkerKind, capacity: int) -> 
     while True:
         try:
             lifecycle.stamp(make_stamp(lifecycle.owner, kind, capacity))
+            lifecycle.bring_counts(process_counters)
         except RedisError as error:
             logger.warning("cannot reach the store: %s", error)
         pause.wait(get_settings().beat_seconds)

@@ -8,6 +8,7 @@
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
 -- api_keys          hash, digest -> ApiKey      limits:TENANT    hash, name -> the tenant's own limit
 -- usage:TENANT:DAY  hash, images and bytes stored on that day of UTC
+-- counters          hash, name|label... -> number
 -- queued, active, active:TENANT, jobs:TENANT, expiry, expired   zsets of job ids by time
 local P = KEYS[1]
 
@@ -78,6 +79,26 @@ local function drop_unit(id, unit)
   redis.call('HDEL', job_key(id, 'units'), unit)
 end
 
+-- Counters and histograms as in shared/counters.py: bucket k holds values up to 2^k.
+local function count(name, amount)
+  redis.call('HINCRBY', P .. 'counters', name, amount)
+end
+
+local function observe(name, value)
+  local bucket = 0
+  while 2 ^ bucket < value and bucket < 22 do bucket = bucket + 1 end
+  count(name .. '|' .. bucket, 1)
+  count(name .. '|sum', math.max(0, value))
+end
+
+local function count_finished(id, status)
+  count('jobs_finished|' .. status, 1)
+  local started, captioned = number_field(id, 'started_at'), number_field(id, 'captioned_at')
+  if started > 0 then observe('stage_ms|queue', started - number_field(id, 'created_at')) end
+  if captioned > 0 then observe('stage_ms|caption', captioned - started) end
+  if status == 'succeeded' then observe('stage_ms|compose', NOW - math.max(started, captioned)) end
+end
+
 -- The only place where a job's status becomes terminal.
 local function finish(id, status, ...)
   local tenant = field(id, 'tenant')
@@ -85,6 +106,7 @@ local function finish(id, status, ...)
   for _, kind in ipairs({'caption', 'compose'}) do
     redis.call('ZREM', P .. 'ring:' .. kind .. ':' .. tenant, id)
   end
+  count_finished(id, status)
   local expires_at = NOW + number_field(id, 'ttl_ms')
   redis.call('HSET', job_key(id), 'status', status, 'stage', 'done', 'finished_at', NOW,
     'expires_at', expires_at, ...)

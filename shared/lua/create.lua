@@ -30,6 +30,8 @@ for index, image in ipairs(images) do redis.call('HSET', job_key(id, 'images'), 
 for _, set in ipairs({'queued', 'active', 'active:' .. tenant, 'jobs:' .. tenant}) do
   redis.call('ZADD', P .. set, NOW, id)
 end
+count('jobs_accepted', 1)
+count('images_accepted', #images)
 for _, unit in ipairs(units) do make_due(id, unit, {attempt = 0, failures = 0}) end
 if idempotency_key ~= '' then
   redis.call('HSET', remembered, 'job', id, 'fingerprint', fingerprint)
