@@ -1,13 +1,14 @@
 """The application: `uvicorn --factory api.app:create_app`."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 
 from api.access import AccessControl
+from api.compat.grid_service import opened_grids
 from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
 from api.job_service import JobService
@@ -15,7 +16,7 @@ from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
 from api.request_metrics import RequestMetrics
-from api.routes import catalog, health, jobs, preview, results, templates, uploads
+from api.routes import catalog, compat, health, jobs, preview, results, templates, uploads
 from api.service_metrics import ServiceMetrics, brought_regularly
 from api.upload_service import UploadService
 from shared.counters import Counters
@@ -43,6 +44,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for routes in (jobs, results, uploads, catalog, preview, templates):
         app.include_router(routes.router, dependencies=[Depends(get_tenant)])
     app.include_router(health.router)
+    if chosen.compat_root:
+        app.include_router(compat.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
@@ -50,22 +53,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> AsyncIterator[None]:
     configure_logging("api", settings.log_level, settings.log_format)
-    async with connect(settings) as redis:
+    async with connect(settings) as redis, AsyncExitStack() as opened:
         store = JobStore(redis, settings)
         templates_of_tenants = TemplateStore(redis)
         storage = ObjectStorage(settings.effective_storage_url)
+        job_service = JobService(store, templates_of_tenants, storage, settings)
         app.state.services = Services(
             settings=settings,
             storage=storage,
-            jobs=JobService(store, templates_of_tenants, storage, settings),
+            jobs=job_service,
             uploads=UploadService(store, storage, settings),
             readiness=ReadinessService(store, storage, settings),
             access=AccessControl(redis, settings),
             templates=templates_of_tenants,
             metrics=ServiceMetrics(redis, store, counters),
+            grids=opened.enter_context(opened_grids(job_service, storage, settings)),
         )
-        async with brought_regularly(counters, redis):
-            yield
+        await opened.enter_async_context(brought_regularly(counters, redis))
+        yield
 
 
 def _version() -> str:

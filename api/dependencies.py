@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from api.access import AccessControl
 from api.byte_streams import bounded
+from api.compat.grid_service import GridService
 from api.job_service import JobService
 from api.readiness import ReadinessService
 from api.service_metrics import ServiceMetrics
@@ -35,6 +36,8 @@ class Services:
     access: AccessControl
     templates: TemplateStore
     metrics: ServiceMetrics
+    grids: GridService | None
+    """Where the old service's endpoints are on."""
 
 
 def get_services(request: Request) -> Services:

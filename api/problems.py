@@ -34,6 +34,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.JOB_EXPIRED: 410,
     ErrorCode.RESULT_NOT_READY: 409,
     ErrorCode.JOB_NOT_CANCELABLE: 409,
+    ErrorCode.WAIT_TIMED_OUT: 504,
     ErrorCode.IDEMPOTENCY_MISMATCH: 422,
     ErrorCode.QUOTA_EXCEEDED: 429,
     ErrorCode.RATE_LIMITED: 429,

@@ -140,6 +140,8 @@ def _counted(counts: Mapping[str, str]) -> Iterator[Metric]:
         by_name[name].append((labels, int(stored)))
     for family in _FAMILIES:
         samples = by_name[family.stored]
+        if not (samples or family.labels):  # a number that may be asked for before it has grown
+            samples = [(["sum"] if family.unit else [], 0)]
         shown = f"gridscribe_{family.shown}"
         if family.unit is None:
             counter = CounterMetricFamily(shown, family.help, labels=family.labels)

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     JOB_EXPIRED = "job_expired"
     RESULT_NOT_READY = "result_not_ready"
     JOB_NOT_CANCELABLE = "job_not_cancelable"
+    WAIT_TIMED_OUT = "wait_timed_out"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     QUOTA_EXCEEDED = "quota_exceeded"
     RATE_LIMITED = "rate_limited"

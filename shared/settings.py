@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     bytes_per_day: int = Field(default=1024 * 1024 * MEBIBYTE, ge=1)
     """Of stored images; a day is one of UTC."""
 
+    # The endpoints of the service that came before: docs/compatibility.md.
+    compat_root: Path | None = None
+    """The folder that they read from and write to; None leaves them out."""
+    compat_wait_seconds: float = Field(default=600, gt=0)
+
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600
     upload_ttl_seconds: int = 24 * 3600
