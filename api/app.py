@@ -18,6 +18,7 @@ from api.request_context import RequestContext
 from api.request_metrics import RequestMetrics
 from api.routes import catalog, compat, health, jobs, preview, results, templates, uploads
 from api.service_metrics import ServiceMetrics, brought_regularly
+from api.tracing import SPANS
 from api.upload_service import UploadService
 from shared.counters import Counters
 from shared.job_store import JobStore, connect
@@ -25,18 +26,21 @@ from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings, get_settings
 from shared.template_store import TemplateStore
+from shared.tracing import configure_tracing
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """`settings` of None are the process's own, from its environment."""
     chosen = settings or get_settings()
     counters = Counters()
+    configure_tracing("api")
     app = FastAPI(
         title="Gridscribe",
         summary="Labels images and composes them into labeled sheets.",
         version=_version(),
         lifespan=partial(_lifespan, settings=chosen, counters=counters),
         separate_input_output_schemas=False,
+        telemetry=SPANS,
     )
     app.add_middleware(RequestContext)
     app.add_middleware(RequestMetrics, counters=counters)

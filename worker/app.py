@@ -18,6 +18,7 @@ from shared.settings import get_settings
 from shared.work_units import WorkerKind, WorkerStamp
 from worker.backend import connect_lifecycle
 from worker.tasks import register_tasks
+from worker.tracing import trace_messages
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def _on_worker_init(sender: Any, **_: object) -> None:
     """Load the model before the first message is taken: consumption waits for this handler."""
     kind = _kind_of(sender)
     _configure_logging(kind)
+    trace_messages(kind)
     if kind is WorkerKind.CAPTION:
         try:
             from worker.caption_process import get_captioning  # torch: captioning workers alone
