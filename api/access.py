@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from typing import cast
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
@@ -33,14 +34,17 @@ class AccessControl:
                 " key; all others do"
             )
 
-    async def admit(self, secret: str | None, address: str | None, *, charge: bool = True) -> str:
-        """The tenant of a request that brought `secret` to our `address`.
+    def needs_key(self, *, local: bool) -> bool:
+        return not (self._is_open and local)
+
+    async def admit(self, secret: str | None, *, local: bool, charge: bool = True) -> str:
+        """The tenant of a request that brought `secret`; `local` is what `is_local` says of it.
 
         A round trip finds the key and counts the request, if `charge` says so. Raises
         `GridscribeError` UNAUTHENTICATED or RATE_LIMITED.
         """
         if secret is None:
-            if self._is_open and _is_loopback(address):
+            if not self.needs_key(local=local):
                 return ANONYMOUS
             raise self._refused(
                 "this service wants an API key; send 'Authorization: Bearer KEY' with one that"
@@ -64,9 +68,9 @@ class AccessControl:
             case _:
                 raise self._refused("this API key is unknown here, or was revoked")
 
-    async def admit_operator(self, secret: str | None, address: str | None) -> str:
+    async def admit_operator(self, secret: str | None, *, local: bool) -> str:
         """Let the operator's own tenant pass; raises `GridscribeError` FORBIDDEN for others."""
-        tenant = await self.admit(secret, address, charge=False)
+        tenant = await self.admit(secret, local=local, charge=False)
         if tenant != self._operator:
             raise GridscribeError(
                 ErrorCode.FORBIDDEN,
@@ -96,9 +100,31 @@ class _RefusalLog:
             self._next_line = now + _QUIET_SECONDS
 
 
+def is_local(address: str | None, host: str | None, origin: str | None) -> bool:
+    """Whether a request came from this machine, by our `address` to which it was sent and by its
+    headers `Host` and `Origin`.
+
+    Where we listen cannot be known, but where this request arrived can: open access ends there,
+    however the process was started. The headers keep out web pages: one from elsewhere, open in a
+    browser of this machine, names itself in `Origin`, or in `Host` where its name was rebound to a
+    loopback address.
+    """
+    return (
+        _is_loopback(address)
+        and (host is None or _is_loopback_url(f"//{host}"))
+        and (origin is None or _is_loopback_url(origin))
+    )
+
+
+def _is_loopback_url(url: str) -> bool:
+    try:
+        name = urlsplit(url).hostname
+    except ValueError:
+        return False
+    return name == "localhost" or _is_loopback(name)
+
+
 def _is_loopback(address: str | None) -> bool:
-    """Whether the connection came in on a loopback address. Where we listen cannot be known, but
-    where this request arrived can: open access ends there, however the process was started."""
     try:
         return ipaddress.ip_address(address or "").is_loopback
     except ValueError:  # a Unix socket, behind which a proxy may serve the world

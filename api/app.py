@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 
 from api.access import AccessControl
+from api.compat.grid_service import opened_grids
 from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
 from api.image_fetching import ImageFetcher
@@ -17,8 +18,10 @@ from api.job_service import JobService
 from api.openapi import build_openapi
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
+from api.request_metrics import RequestMetrics
 from api.routes import (
     catalog,
+    compat,
     health,
     job_actions,
     job_events,
@@ -28,27 +31,35 @@ from api.routes import (
     templates,
     uploads,
 )
+from api.service_metrics import ServiceMetrics, brought_regularly
+from api.tracing import SPANS
 from api.upload_service import UploadService
+from shared.counters import Counters
 from shared.job_signals import JobSignals
 from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings, get_settings
 from shared.template_store import TemplateStore
+from shared.tracing import configure_tracing
 from shared.url_guard import UrlGuard
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """`settings` of None are the process's own, from its environment."""
     chosen = settings or get_settings()
+    counters = Counters()
+    configure_tracing("api")
     app = FastAPI(
         title="Gridscribe",
         summary="Labels images and composes them into labeled sheets.",
         version=_version(),
-        lifespan=partial(_lifespan, settings=chosen),
+        lifespan=partial(_lifespan, settings=chosen, counters=counters),
         separate_input_output_schemas=False,
+        telemetry=SPANS,
     )
     app.add_middleware(RequestContext)
+    app.add_middleware(RequestMetrics, counters=counters)
     add_error_handlers(app)
     for routes in (
         jobs,
@@ -62,30 +73,36 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(routes.router, dependencies=[Depends(get_tenant)])
     app.include_router(health.router)
+    if chosen.compat_root:
+        app.include_router(compat.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> AsyncIterator[None]:
     configure_logging("api", settings.log_level, settings.log_format)
-    async with connect(settings) as redis:
+    async with connect(settings) as redis, AsyncExitStack() as opened:
         store = JobStore(redis, settings)
         templates_of_tenants = TemplateStore(redis)
         storage = ObjectStorage(settings.effective_storage_url)
         signals = JobSignals(redis, settings.max_event_listeners)
+        job_service = JobService(store, templates_of_tenants, storage, settings)
         app.state.services = Services(
             settings=settings,
             storage=storage,
-            jobs=JobService(store, templates_of_tenants, storage, settings),
+            jobs=job_service,
             events=JobEvents(store, signals, settings),
             uploads=UploadService(store, storage, settings),
             fetcher=ImageFetcher(UrlGuard.of(settings), settings),
             readiness=ReadinessService(store, storage, settings),
             access=AccessControl(redis, settings),
             templates=templates_of_tenants,
+            metrics=ServiceMetrics(redis, store, counters),
+            grids=opened.enter_context(opened_grids(job_service, storage, settings)),
         )
         passing_on = asyncio.create_task(signals.run())
+        await opened.enter_async_context(brought_regularly(counters, redis))
         yield
         passing_on.cancel()
         with suppress(asyncio.CancelledError):

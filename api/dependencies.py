@@ -9,12 +9,14 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from redis.exceptions import RedisError
 
-from api.access import AccessControl
+from api.access import AccessControl, is_local
 from api.byte_streams import bounded
+from api.compat.grid_service import GridService
 from api.image_fetching import ImageFetcher
 from api.job_events import JobEvents
 from api.job_service import JobService
 from api.readiness import ReadinessService
+from api.service_metrics import ServiceMetrics
 from api.upload_service import UploadService
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.object_storage import ObjectStorage
@@ -37,6 +39,9 @@ class Services:
     readiness: ReadinessService
     access: AccessControl
     templates: TemplateStore
+    metrics: ServiceMetrics
+    grids: GridService | None
+    """Where the old service's endpoints are on."""
 
 
 def get_services(request: Request) -> Services:
@@ -49,17 +54,17 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 async def get_tenant(request: Request, bearer: Bearer) -> str:
     """The caller's, by the key; counts the request."""
-    return await get_services(request).access.admit(*_presented(request, bearer))
+    return await get_services(request).access.admit(_key(bearer), local=_is_local(request))
 
 
 async def get_operator(request: Request, bearer: Bearer) -> str:
     """The operator's own tenant, which this request must come from."""
-    return await get_services(request).access.admit_operator(*_presented(request, bearer))
+    return await get_services(request).access.admit_operator(_key(bearer), local=_is_local(request))
 
 
 async def is_operator(request: Request, bearer: Bearer) -> bool:
     """For what is open to all and says more to the operator."""
-    if bearer is None and get_services(request).settings.auth == "required":
+    if bearer is None and get_services(request).access.needs_key(local=_is_local(request)):
         return False  # nobody is refused here, so nothing is to be logged
     try:
         await get_operator(request, bearer)
@@ -68,12 +73,13 @@ async def is_operator(request: Request, bearer: Bearer) -> bool:
     return True
 
 
-def _presented(
-    request: Request, bearer: HTTPAuthorizationCredentials | None
-) -> tuple[str | None, str | None]:
-    """The key, and our own address to which it was sent."""
-    address: str | None = (request.scope.get("server") or (None,))[0]
-    return None if bearer is None else bearer.credentials, address
+def _key(bearer: HTTPAuthorizationCredentials | None) -> str | None:
+    return None if bearer is None else bearer.credentials
+
+
+def _is_local(request: Request) -> bool:
+    address = (request.scope.get("server") or (None,))[0]
+    return is_local(address, request.headers.get("host"), request.headers.get("origin"))
 
 
 def get_base_url(request: Request) -> str:

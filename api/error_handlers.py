@@ -35,6 +35,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _answer(request: Request, error: GridscribeError) -> Response:
+    request.state.refusal = error.code.value
     body = problem(
         error.code,
         STATUSES[error.code],

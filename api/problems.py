@@ -40,6 +40,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.JOB_NOT_CANCELABLE: 409,
     ErrorCode.JOB_NOT_RETRYABLE: 409,
     ErrorCode.IDEMPOTENCY_IN_PROGRESS: 409,
+    ErrorCode.WAIT_TIMED_OUT: 504,
     ErrorCode.IDEMPOTENCY_MISMATCH: 422,
     ErrorCode.QUOTA_EXCEEDED: 429,
     ErrorCode.RATE_LIMITED: 429,

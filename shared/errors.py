@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     JOB_NOT_CANCELABLE = "job_not_cancelable"
     JOB_NOT_RETRYABLE = "job_not_retryable"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
+    WAIT_TIMED_OUT = "wait_timed_out"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     QUOTA_EXCEEDED = "quota_exceeded"
     RATE_LIMITED = "rate_limited"

@@ -15,6 +15,7 @@ from redis.backoff import ExponentialBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
+from shared.counters import COUNTERS, Counters
 from shared.errors import GridscribeError
 from shared.keyspace import PREFIX, script_source
 from shared.schemas import (
@@ -126,6 +127,13 @@ class JobLifecycle:
     def stamp(self, stamp: WorkerStamp) -> None:
         """Leave a sign of progress; its time is Redis's."""
         self._run("stamp", self.owner, stamp.model_dump_json(), 20 * self._lease_ms)
+
+    def bring_counts(self, counters: Counters) -> None:
+        """Add what this process has counted to everybody's numbers."""
+        with counters.taken() as counts, self._redis.pipeline() as pipe:
+            for field, amount in counts.items():
+                pipe.hincrby(COUNTERS, field, amount)
+            pipe.execute()
 
     # --- A worker's steps -----------------------------------------------------------------------
 

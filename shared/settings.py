@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     max_event_listeners: int = Field(default=1000, ge=0)
     """Callers that one API process lets listen to jobs at once, or wait for one to end."""
     event_keep_alive_seconds: float = Field(default=15.0, gt=0)
+    # The endpoints of the service that came before: docs/compatibility.md.
+    compat_root: Path | None = None
+    """The folder that they read from and write to; None leaves them out."""
+    compat_wait_seconds: float = Field(default=600, gt=0)
 
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600

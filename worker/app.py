@@ -10,6 +10,7 @@ from typing import Any
 from celery import signals
 from redis.exceptions import RedisError
 
+from shared.counters import process_counters
 from shared.job_lifecycle import JobLifecycle
 from shared.logging import configure_logging
 from shared.queue import make_celery
@@ -17,6 +18,7 @@ from shared.settings import get_settings
 from shared.work_units import WorkerKind, WorkerStamp
 from worker.backend import connect_lifecycle
 from worker.tasks import register_tasks
+from worker.tracing import trace_messages
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ def _on_worker_init(sender: Any, **_: object) -> None:
     """Load the model before the first message is taken: consumption waits for this handler."""
     kind = _kind_of(sender)
     _configure_logging(kind)
+    trace_messages(kind)
     if kind is WorkerKind.CAPTION:
         try:
             from worker.caption_process import get_captioning  # torch: captioning workers alone
@@ -79,6 +82,7 @@ def _stamp_forever(lifecycle: JobLifecycle, kind: WorkerKind, capacity: int) -> 
     while True:
         try:
             lifecycle.stamp(make_stamp(lifecycle.owner, kind, capacity))
+            lifecycle.bring_counts(process_counters)
         except RedisError as error:
             logger.warning("cannot reach the store: %s", error)
         pause.wait(get_settings().beat_seconds)

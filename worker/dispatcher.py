@@ -21,6 +21,7 @@ from shared.settings import Settings, get_settings
 from shared.work_units import WorkerKind, WorkerStamp
 from worker.backend import connect_lifecycle
 from worker.sweeper import Sweeper
+from worker.tracing import trace_messages
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = get_settings()
     configure_logging("dispatcher", settings.log_level, settings.log_format)
+    trace_messages("dispatcher")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -1,9 +1,10 @@
 """For those who watch over the service."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
-from api.dependencies import Bearer, FromServices, is_operator
+from api.dependencies import Bearer, FromServices, get_operator, is_operator
 from api.readiness import Readiness
 
 router = APIRouter(tags=["health"])
@@ -33,3 +34,14 @@ async def get_readiness(
     if not (readiness.store and await is_operator(request, bearer)):
         return readiness.model_copy(update={"caption_workers": (), "compose_workers": ()})
     return readiness
+
+
+@router.get(
+    "/metrics",
+    dependencies=[Depends(get_operator)],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"}},
+)
+async def get_metrics(services: FromServices) -> Response:
+    """Numbers of the whole service, for the operator's keys; any API process has them all."""
+    return Response(await services.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,7 @@
 -- usage:TENANT:DAY  hash, images and bytes stored on that day of UTC
 -- queued, active, active:TENANT, jobs:TENANT, deadlines, expiry, expired   zsets of job ids by time
 -- idempotency:TENANT:KEY   hash: the job it made, or the one that is being accepted
+-- counters          hash, name|label... -> number
 local P = KEYS[1]
 
 local function now_ms()
@@ -129,6 +130,26 @@ local function enqueue(id, tenant, units, attempt)
   tell(id)
 end
 
+-- Counters and histograms as in shared/counters.py: bucket k holds values up to 2^k.
+local function count(name, amount)
+  redis.call('HINCRBY', P .. 'counters', name, amount)
+end
+
+local function observe(name, value)
+  local bucket = 0
+  while 2 ^ bucket < value and bucket < 22 do bucket = bucket + 1 end
+  count(name .. '|' .. bucket, 1)
+  count(name .. '|sum', math.max(0, value))
+end
+
+local function count_finished(id, status)
+  count('jobs_finished|' .. status, 1)
+  local started, captioned = number_field(id, 'started_at'), number_field(id, 'captioned_at')
+  if started > 0 then observe('stage_ms|queue', started - number_field(id, 'queued_at')) end
+  if captioned > 0 then observe('stage_ms|caption', captioned - started) end
+  if status == 'succeeded' then observe('stage_ms|compose', NOW - math.max(started, captioned)) end
+end
+
 -- The only place where a job's status becomes terminal.
 local function finish(id, status, ...)
   local tenant = field(id, 'tenant')
@@ -138,6 +159,7 @@ local function finish(id, status, ...)
     redis.call('ZREM', jobs, id)
     if redis.call('EXISTS', jobs) == 0 then redis.call('ZREM', P .. 'ring:' .. kind, tenant) end
   end
+  count_finished(id, status)
   local expires_at = field(id, 'deleted') and NOW or NOW + number_field(id, 'ttl_ms')
   redis.call('HSET', job_key(id), 'status', status, 'stage', 'done', 'finished_at', NOW,
     'expires_at', expires_at, ...)

@@ -29,6 +29,8 @@ redis.call('HSET', job_key(id), unpack(record))
 for index, image in ipairs(images) do redis.call('HSET', job_key(id, 'images'), index - 1, image) end
 redis.call('ZADD', P .. 'jobs:' .. tenant, NOW, id)
 enqueue(id, tenant, units, 0)
+count('jobs_accepted', 1)
+count('images_accepted', #images)
 if idempotency_key ~= '' then
   redis.call('HDEL', remembered, 'reserved_by')
   redis.call('HSET', remembered, 'job', id, 'fingerprint', fingerprint)

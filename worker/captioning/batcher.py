@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shared.counters import process_counters
 from worker.captioning.captioner import Captioner, FloatArray, OutOfDeviceMemory
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Batcher:
         while batch := self._next_batch():
             running = [item for item in batch if item.future.set_running_or_notify_cancel()]
             if running:
+                process_counters.observe("batch_images", value=len(running))
                 self._encode(running)
 
     def _next_batch(self) -> list[_Waiting]:

@@ -11,11 +11,9 @@ import pytest
 import uvicorn
 from redis import Redis
 
-from api.access import AccessControl
+from api.access import is_local
 from api.app import create_app
 from shared.api_keys import KEYS, ApiKeys, digest_of
-from shared.errors import GridscribeError
-from shared.job_store import connect
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimit, TenantLimits
 from tests.integration.api.served import image_part, png, problem_of, serving, spec_part, submit
@@ -120,30 +118,39 @@ def test_workers_are_shown_to_the_operator_only(
 
 
 @pytest.mark.parametrize(
-    ("address", "is_let_in"),
+    ("address", "host", "origin", "local"),
     [
-        ("127.0.0.1", True),
-        ("127.8.0.1", True),
-        ("::1", True),
-        ("192.168.0.7", False),
-        ("0.0.0.0", False),  # noqa: S104 # nobody binds here: it is refused
-        ("2001:db8::1", False),
-        ("localhost.example", False),
-        (None, False),
+        ("127.0.0.1", "127.0.0.1:8000", None, True),
+        ("127.8.0.1", "localhost", "http://localhost:8000", True),
+        ("::1", "[::1]:8000", "http://[::1]:8000", True),
+        ("127.0.0.1", None, None, True),
+        ("192.168.0.7", "127.0.0.1", None, False),
+        ("2001:db8::1", "[::1]", None, False),
+        (None, "localhost", None, False),
+        ("127.0.0.1", "rebound.example:8000", None, False),
+        ("127.0.0.1", "localhost.rebound.example", None, False),
+        ("127.0.0.1", "127.0.0.1@rebound.example", None, False),
+        ("127.0.0.1", "[::", None, False),
+        ("127.0.0.1", "localhost", "https://page.example", False),
+        ("127.0.0.1", "localhost", "null", False),
+        ("127.0.0.1", "localhost", "", False),
     ],
 )
-def test_open_access_ends_at_the_loopback_addresses(
-    api_settings: Settings, address: str | None, is_let_in: bool
+def test_local_is_what_arrives_on_loopback_and_from_no_page_of_elsewhere(
+    address: str | None, host: str | None, origin: str | None, local: bool
 ) -> None:
-    async def ask() -> str:
-        async with connect(api_settings) as redis:
-            return await AccessControl(redis, api_settings).admit(None, address)
+    assert is_local(address, host, origin) is local
 
-    if is_let_in:
-        assert asyncio.run(ask()) == "default"
-    else:
-        with pytest.raises(GridscribeError, match="wants an API key"):
-            asyncio.run(ask())
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://page.example"}, {"Host": "rebound.example"}]
+)
+def test_a_page_of_elsewhere_cannot_use_an_open_service(
+    client: httpx.Client, headers: dict[str, str]
+) -> None:
+    assert client.get("/v1/models", headers=headers).status_code == 401
+    sent = client.post("/v1/jobs", files=[image_part("a.png")], headers=headers)
+    assert sent.status_code == 401
 
 
 def test_a_wrong_key_is_refused_even_where_none_is_needed(client: httpx.Client) -> None:

@@ -16,6 +16,7 @@ JOBS = "/v1/jobs"
 NOTHING_OF_A_TENANT = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/metrics"),
     ("GET", "/v1/models"),
 }
 """They neither show nor take anything that belongs to one tenant."""

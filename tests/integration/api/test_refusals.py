@@ -220,7 +220,8 @@ def test_a_caller_that_leaves_in_mid_upload_leaves_nothing(
         "POST", "/v1/jobs", files=[GOOD, image_part("b.png", bytes(MEBIBYTE))]
     )
     head = (
-        f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {request.headers['Content-Type']}\r\n"
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: {request.headers['Content-Type']}\r\n"
         f"Content-Length: {request.headers['Content-Length']}\r\n\r\n"
     )
     with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as caller:

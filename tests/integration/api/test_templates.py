@@ -1,5 +1,7 @@
 """A tenant's own layout presets."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 from redis import Redis
@@ -72,22 +74,22 @@ def test_built_in_templates_cannot_be_changed(client: httpx.Client) -> None:
     ],
 )
 def test_a_template_is_checked_as_a_spec_is(
-    client: httpx.Client, redis: Redis, spec: object, location: str
+    client: httpx.Client, assert_nothing_is_left: Callable[[], None], spec: object, location: str
 ) -> None:
     put = client.put("/v1/templates/poster", json=spec)
     post = client.post("/v1/templates", json={"name": "poster", "spec": spec})
     for answer in (put, post):
         assert answer.status_code == 422, answer.text
         assert problem_of(answer)["errors"][0]["location"] == location
-    assert redis.keys() == []
+    assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("name", ["a:b", "-x", "x" * 65, "%20", "a%2Fb", "a%0A"])
 def test_a_name_that_could_be_something_else_is_refused(
-    client: httpx.Client, redis: Redis, name: str
+    client: httpx.Client, assert_nothing_is_left: Callable[[], None], name: str
 ) -> None:
     assert client.put(f"/v1/templates/{name}", json=POSTER).status_code in (400, 404)
-    assert redis.keys() == []
+    assert_nothing_is_left()
 
 
 def test_no_more_than_two_hundred_are_kept(client: httpx.Client, redis: Redis) -> None:

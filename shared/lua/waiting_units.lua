@@ -1,0 +1,12 @@
+-- How many units wait for a worker: {caption, compose}. Two look-ups for each unfinished job.
+local waiting = {caption = 0, compose = 0}
+for _, id in ipairs(redis.call('ZRANGE', P .. 'active', 0, -1)) do
+  local pending = job_key(id, 'pending')
+  local count = redis.call('ZCARD', pending)
+  if count > 0 then
+    -- A job's sheet is due only once its last chunk is in.
+    local kind = redis.call('ZSCORE', pending, 'compose') and 'compose' or 'caption'
+    waiting[kind] = waiting[kind] + count
+  end
+end
+return {waiting.caption, waiting.compose}

@@ -1,0 +1,43 @@
+"""What an operator sees of the running service."""
+
+import time
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from gridscribe.client import Client
+from gridscribe.devstack import DevStack
+from shared.schemas import JobSpec
+
+PHOTO = Path(__file__).parents[2] / "gridscribe" / "samples"
+
+
+def samples(stack: DevStack) -> dict[str, float]:
+    """Each metric's sum over its labels."""
+    text = httpx.get(f"{stack.base_url}/metrics", trust_env=False).text
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0) + sample.value
+    return sums
+
+
+def test_batches_of_the_captioning_worker_are_counted_within_a_beat(stack: DevStack) -> None:
+    before = samples(stack).get("gridscribe_batch_images_sum", 0)
+    with Client(stack.base_url) as client:
+        images = sorted(PHOTO.glob("*.jpg"))[:2]
+        job = client.wait(client.create_job(JobSpec(use_clip=True), images).id, timeout=60)
+    assert job.status == "succeeded"
+    deadline = time.monotonic() + 15
+    while (after := samples(stack))["gridscribe_batch_images_sum"] < before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert after["gridscribe_workers"] >= 3
+    assert after["gridscribe_job_stage_seconds_count"] >= 3
+
+
+def test_a_stack_on_loopback_says_that_it_needs_no_key(stack: DevStack) -> None:
+    ready = httpx.get(f"{stack.base_url}/readyz", trust_env=False).json()
+    assert ready["auth"] == "open"
+    assert ready["caption_workers"][0]["model"]
