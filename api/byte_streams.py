@@ -1,8 +1,10 @@
 """Bytes that come bit by bit: bounding them, looking ahead, reading small ones whole."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
+import anyio
 from anyio import to_thread
 
 from shared.errors import GridscribeError
@@ -19,6 +21,39 @@ async def bounded(
         count += len(chunk)
         if count > limit:
             raise error
+        yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slow a body may come: `grace` seconds, then at least `rate` bytes a second on average,
+    and `total` seconds at most. Only waiting for the caller counts, never our own storage."""
+
+    grace: float
+    rate: float
+    total: float
+
+    def allows(self, count: int) -> float:
+        """Seconds of waiting in all within which `count` bytes must be followed by more."""
+        return min(self.grace + count / self.rate, self.total)
+
+
+async def paced(
+    chunks: AsyncIterator[bytes], pace: Pace, error: GridscribeError
+) -> AsyncIterator[bytes]:
+    """The same chunks; raises `error` as soon as they come more slowly than `pace`."""
+    waited, count = 0.0, 0
+    while True:
+        began = anyio.current_time()
+        try:
+            with anyio.fail_after(max(0.0, pace.allows(count) - waited)):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise error from None
+        if chunk is None:
+            return
+        waited += anyio.current_time() - began
+        count += len(chunk)
         yield chunk
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
 
-from api.byte_streams import bounded
+from api.byte_streams import Pace, bounded, paced
 from api.image_fetching import ImageFetcher
 from api.job_service import JobService
 from api.readiness import ReadinessService
@@ -45,8 +45,9 @@ def get_base_url(request: Request) -> str:
 
 
 def get_body(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes, never more than `max_request_bytes`: by its header, then by count."""
-    limit = get_services(request).settings.max_request_bytes
+    """The body as it comes: neither larger nor slower than the settings allow."""
+    settings = get_services(request).settings
+    limit = settings.max_request_bytes
     error = GridscribeError(
         ErrorCode.REQUEST_TOO_LARGE,
         f"the request is larger than {limit:,} bytes; send fewer images at a time, or upload them"
@@ -55,7 +56,13 @@ def get_body(request: Request) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
         raise error
-    return bounded(request.stream(), limit, error)
+    pace = Pace(settings.body_grace_seconds, settings.min_body_rate, settings.body_timeout_seconds)
+    too_slow = GridscribeError(
+        ErrorCode.REQUEST_TOO_SLOW,
+        f"the request's body came too slowly: it may stall for {pace.grace:g} s, must come at"
+        f" {pace.rate:,.0f} bytes/s on average, and be over after {pace.total:g} s",
+    )
+    return bounded(paced(request.stream(), pace, too_slow), limit, error)
 
 
 def get_idempotency_key(

@@ -44,6 +44,8 @@ def _answer(request: Request, error: GridscribeError) -> Response:
         request_id=request_id(request),
     )
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.code is ErrorCode.REQUEST_TOO_SLOW:
+        headers["Connection"] = "close"  # the rest of the body is not waited for
     return problem_response(body, headers)
 
 

@@ -19,6 +19,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.TOO_MANY_PIXELS: 422,
     ErrorCode.FILE_TOO_LARGE: 413,
     ErrorCode.REQUEST_TOO_LARGE: 413,
+    ErrorCode.REQUEST_TOO_SLOW: 408,
     ErrorCode.BAD_ARCHIVE: 422,
     ErrorCode.BAD_CSV: 422,
     ErrorCode.UNKNOWN_COLUMN: 422,
