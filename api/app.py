@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=_version(),
         lifespan=partial(_lifespan, settings=chosen),
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(RequestContext)
     add_error_handlers(app)

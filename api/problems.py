@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
+from api.openapi_examples import DETAILS
 from shared.errors import ErrorCode, ErrorLocation
 from shared.schemas import Problem
 
@@ -28,7 +29,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.SHEET_TOO_LARGE: 422,
     ErrorCode.IMAGES_DO_NOT_FIT: 422,
     ErrorCode.UNKNOWN_UPLOAD: 422,
-    ErrorCode.PRESIGN_NOT_OFFERED: 501,
+    ErrorCode.PRESIGN_NOT_OFFERED: 409,
     ErrorCode.URL_NOT_ALLOWED: 422,
     ErrorCode.FETCH_FAILED: 422,
     ErrorCode.JOB_NOT_FOUND: 404,
@@ -77,8 +78,21 @@ def documented(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int | str, list[str]] = {}
     for code in codes:
         by_status.setdefault(STATUSES[code], []).append(code)
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {status: described_problem(int(status), names) for status, names in by_status.items()}
+
+
+def described_problem(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    """An answer of an OpenAPI operation: a problem with one of `codes`, and an example of each."""
+    examples = {
+        code: {
+            "value": problem(code, status, DETAILS.get(code, code)).model_dump(
+                mode="json", exclude_none=True
+            )
+        }
+        for code in codes
+    }
+    schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        status: {"description": ", ".join(names), "content": {MEDIA_TYPE: schema}}
-        for status, names in by_status.items()
+        "description": ", ".join(codes),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
     }
