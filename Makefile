@@ -62,6 +62,10 @@ lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and d
 openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
 	@$(BIN)/python -m api.reference docs
 
+.PHONY: bench-http
+bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
+	@$(BIN)/python -m benchmarks.http
+
 .PHONY: check
 check: lint test ## lint and test
 
