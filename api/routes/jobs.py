@@ -89,16 +89,18 @@ async def submit_job(
 
 @router.get(
     "/{job_id}",
+    response_model=Job,
     responses=documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.SERVICE_UNAVAILABLE),
 )
 async def get_job(
-    job_id: str, response: Response, services: FromServices, tenant: Tenant, base_url: BaseUrl
-) -> Job:
+    job_id: str, services: FromServices, tenant: Tenant, base_url: BaseUrl
+) -> Response:
     """How far a job is. `Retry-After` says when to ask again; it is absent once the job ended."""
     record = await services.jobs.get(tenant, job_id)
-    if not record.status.is_terminal:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return job_view(record, base_url)
+    headers = {} if record.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
+    # Written here: this is what callers ask most, and FastAPI would look at the job once more.
+    body = job_view(record, base_url).model_dump_json()
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.post(
