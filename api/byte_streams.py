@@ -64,9 +64,11 @@ async def read_whole(chunks: AsyncIterator[bytes], limit: int, error: Gridscribe
 
 async def look_ahead(chunks: AsyncIterator[bytes], size: int) -> tuple[bytes, AsyncIterator[bytes]]:
     """The first `size` bytes (fewer where the stream is shorter), and the whole stream again."""
-    head = b""
-    while len(head) < size and (chunk := await anext(chunks, None)) is not None:
-        head += chunk
+    seen, count = [], 0
+    while count < size and (chunk := await anext(chunks, None)) is not None:
+        seen.append(chunk)
+        count += len(chunk)
+    head = b"".join(seen)
     return head[:size], _prepend(head, chunks)
 
 

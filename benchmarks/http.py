@@ -27,7 +27,7 @@ from gridscribe.supervisor import Supervisor
 from gridscribe.valkey import EmbeddedValkey
 
 FILES, FILE_BYTES = 9, 1_500_000
-PIPELINED, CONNECTIONS = 16, 4
+PIPELINED, CONNECTIONS = 16, 16
 MEMORY_BYTES = 2_000_000_000
 JOB = "/v1/jobs"
 
