@@ -62,6 +62,14 @@ lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and d
 	@$(BIN)/hadolint Dockerfile.api Dockerfile.worker
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
+.PHONY: openapi
+openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
+	@$(BIN)/python -m api.reference docs
+
+.PHONY: bench-http
+bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
+	@$(BIN)/python -m benchmarks.http
+
 .PHONY: check
 check: lint test ## lint and test
 

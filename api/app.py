@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=partial(_lifespan, settings=chosen, counters=counters),
         separate_input_output_schemas=False,
         telemetry=SPANS,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(RequestContext)
     app.add_middleware(RequestMetrics, counters=counters)

@@ -1,4 +1,7 @@
-"""What routes get handed: services, the caller's tenant, checked headers."""
+"""What routes get handed: services, the caller's tenant, checked headers.
+
+All of them are `async`: FastAPI sends a plain function to a thread, which costs more than they do.
+"""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from redis.exceptions import RedisError
 
 from api.access import AccessControl, is_local
-from api.byte_streams import bounded
+from api.byte_streams import Pace, bounded, paced
 from api.compat.grid_service import GridService
 from api.image_fetching import ImageFetcher
 from api.job_events import JobEvents
@@ -44,7 +47,7 @@ class Services:
     """Where the old service's endpoints are on."""
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
@@ -54,17 +57,20 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 async def get_tenant(request: Request, bearer: Bearer) -> str:
     """The caller's, by the key; counts the request."""
-    return await get_services(request).access.admit(_key(bearer), local=_is_local(request))
+    services = await get_services(request)
+    return await services.access.admit(_key(bearer), local=_is_local(request))
 
 
 async def get_operator(request: Request, bearer: Bearer) -> str:
     """The operator's own tenant, which this request must come from."""
-    return await get_services(request).access.admit_operator(_key(bearer), local=_is_local(request))
+    services = await get_services(request)
+    return await services.access.admit_operator(_key(bearer), local=_is_local(request))
 
 
 async def is_operator(request: Request, bearer: Bearer) -> bool:
     """For what is open to all and says more to the operator."""
-    if bearer is None and get_services(request).access.needs_key(local=_is_local(request)):
+    services = await get_services(request)
+    if bearer is None and services.access.needs_key(local=_is_local(request)):
         return False  # nobody is refused here, so nothing is to be logged
     try:
         await get_operator(request, bearer)
@@ -82,13 +88,16 @@ def _is_local(request: Request) -> bool:
     return is_local(address, request.headers.get("host"), request.headers.get("origin"))
 
 
-def get_base_url(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
+async def get_base_url(request: Request) -> str:
+    scope = request.scope
+    host = request.headers.get("host", "localhost")
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}"
 
 
-def get_body(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes, never more than `max_request_bytes`: by its header, then by count."""
-    limit = get_services(request).settings.max_request_bytes
+async def get_body(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes: neither larger nor slower than the settings allow."""
+    settings = (await get_services(request)).settings
+    limit = settings.max_request_bytes
     error = GridscribeError(
         ErrorCode.REQUEST_TOO_LARGE,
         f"the request is larger than {limit:,} bytes; send fewer images at a time, or upload them"
@@ -97,10 +106,16 @@ def get_body(request: Request) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
         raise error
-    return bounded(request.stream(), limit, error)
+    pace = Pace(settings.body_grace_seconds, settings.min_body_rate, settings.body_timeout_seconds)
+    too_slow = GridscribeError(
+        ErrorCode.REQUEST_TOO_SLOW,
+        f"the request's body came too slowly: it may stall for {pace.grace:g} s, must come at"
+        f" {pace.rate:,.0f} bytes/s on average, and be over after {pace.total:g} s",
+    )
+    return bounded(paced(request.stream(), pace, too_slow), limit, error)
 
 
-def get_idempotency_key(
+async def get_idempotency_key(
     key: Annotated[
         str | None,
         Header(

@@ -47,6 +47,8 @@ def _answer(request: Request, error: GridscribeError) -> Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     if error.code is ErrorCode.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="gridscribe"'
+    if error.code is ErrorCode.REQUEST_TOO_SLOW:
+        headers["Connection"] = "close"  # the rest of the body is not waited for
     return problem_response(body, headers)
 
 

@@ -7,6 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from api.layout_preview import PreviewRequest
+from api.openapi_examples import EXAMPLES
+from api.problems import described_problem, documented
+from shared.errors import ErrorCode
 from shared.schemas import JobRequest, Manifest, PresignRequest, Problem
 from shared.templates import NamedTemplate, Template
 
@@ -51,7 +54,10 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for name, schema in added["$defs"].items():
             schemas.setdefault(name, schema)
+        for name, example in EXAMPLES.items():
+            schemas[name]["examples"] = [example]
         _drop_framework_errors(document)
+        _add_common_errors(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -65,3 +71,17 @@ def _drop_framework_errors(document: dict[str, Any]) -> None:
                 del operation["responses"]["422"]
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _add_common_errors(document: dict[str, Any]) -> None:
+    """What any route answers to bad parameters, and those with a body to one of another type."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            answers = operation["responses"]
+            checked = [it for it in operation.get("parameters", []) if it["in"] != "path"]
+            if checked:
+                for status, answer in documented(ErrorCode.INVALID_REQUEST).items():
+                    answers.setdefault(str(status), answer)
+            if "requestBody" in operation:
+                answers.setdefault("415", described_problem(415, ["unsupported_media_type"]))
+            operation["responses"] = dict(sorted(answers.items()))

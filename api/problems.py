@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
+from api.openapi_examples import DETAILS
 from api.response_headers import header_docs
 from shared.errors import ErrorCode, ErrorLocation
 from shared.schemas import Problem
@@ -20,6 +21,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.TOO_MANY_PIXELS: 422,
     ErrorCode.FILE_TOO_LARGE: 413,
     ErrorCode.REQUEST_TOO_LARGE: 413,
+    ErrorCode.REQUEST_TOO_SLOW: 408,
     ErrorCode.BAD_ARCHIVE: 422,
     ErrorCode.BAD_CSV: 422,
     ErrorCode.UNKNOWN_COLUMN: 422,
@@ -28,7 +30,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.SHEET_TOO_LARGE: 422,
     ErrorCode.IMAGES_DO_NOT_FIT: 422,
     ErrorCode.UNKNOWN_UPLOAD: 422,
-    ErrorCode.PRESIGN_NOT_OFFERED: 501,
+    ErrorCode.PRESIGN_NOT_OFFERED: 409,
     ErrorCode.URL_NOT_ALLOWED: 422,
     ErrorCode.FETCH_FAILED: 422,
     ErrorCode.TEMPLATE_NOT_FOUND: 404,
@@ -91,12 +93,22 @@ def documented(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int | str, list[str]] = {}
     for code in codes:
         by_status.setdefault(STATUSES[code], []).append(code)
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {
-        status: {
-            "description": ", ".join(names),
-            "content": {MEDIA_TYPE: schema},
-            "headers": header_docs("Retry-After") if status in _PASSING else {},
+    return {status: described_problem(int(status), names) for status, names in by_status.items()}
+
+
+def described_problem(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    """An answer of an OpenAPI operation: a problem with one of `codes`, and an example of each."""
+    examples = {
+        code: {
+            "value": problem(code, status, DETAILS.get(code, code)).model_dump(
+                mode="json", exclude_none=True
+            )
         }
-        for status, names in by_status.items()
+        for code in codes
+    }
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": ", ".join(codes),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        "headers": header_docs("Retry-After") if status in _PASSING else {},
     }

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -31,7 +31,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER, "")
-        identifier = given if _ACCEPTABLE.fullmatch(given) else uuid4().hex
+        identifier = given if _ACCEPTABLE.fullmatch(given) else token_hex(16)
         scope.setdefault("state", {})["request_id"] = identifier
         has_begun = False
 

@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     FILE_TOO_LARGE = "file_too_large"
     REQUEST_TOO_LARGE = "request_too_large"
+    REQUEST_TOO_SLOW = "request_too_slow"
     BAD_ARCHIVE = "bad_archive"
     BAD_CSV = "bad_csv"
     UNKNOWN_COLUMN = "unknown_column"

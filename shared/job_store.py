@@ -38,6 +38,7 @@ _LIST_REACH = 1000
 _LIST_BYTES = 4 * 1024 * 1024
 """What one page of a list looks at and holds at most; see list.lua."""
 
+_FIELD_NAMES = " ".join(RECORD_FIELDS)
 _PRIORITY_RANK = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
 
 
@@ -79,6 +80,7 @@ class JobStore:
         self._list = redis.register_script(script_source("list"))
         self._reserve = redis.register_script(script_source("reserve"))
         self._release = redis.register_script(script_source("release"))
+        self._view = redis.register_script(script_source("view"))
         self._save_upload = redis.register_script(script_source("save_upload"))
 
     async def create(self, job: NewJob, idempotency: IdempotencyKey | None = None) -> CreatedJob:
@@ -154,10 +156,8 @@ class JobStore:
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """Raises `GridscribeError`: JOB_NOT_FOUND (another tenant's too) or JOB_EXPIRED."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(f"{PREFIX}job:{job_id}", RECORD_FIELDS)
-            pipe.zrank(f"{PREFIX}queued", job_id)
-            values, rank = await pipe.execute()
+        # A script, because redis-py takes twice as long over a transaction of two commands.
+        *values, rank = await self._view(keys=[PREFIX], args=[job_id, _FIELD_NAMES])
         return _record(tenant, job_id, values, rank)
 
     async def news(self, tenant: str, job_id: str, after: EventId | None) -> JobNews:

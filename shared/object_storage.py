@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # these are there for type checkers only
     from _typeshed import WriteableBuffer
     from obstore.store import RetryConfig
 
-PUT_CHUNK = 1024 * 1024
+PUT_CHUNK = 2 * 1024 * 1024
+READ_BUFFER = 1024 * 1024
 
 # S3 refuses parts under 5 MiB; what waits for one upload is PART_SIZE times PARTS_AT_ONCE.
 PART_SIZE = 5 * 1024 * 1024
@@ -60,7 +61,14 @@ class ObjectStorage:
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store what `chunks` yields; if it raises, nothing is stored and the error goes on."""
         part = PUT_CHUNK if self._root is not None else PART_SIZE
-        await self._store.put_async(key, chunks, chunk_size=part, max_concurrency=PARTS_AT_ONCE)
+        parts = _gathered(chunks, part)
+        first = await anext(parts, b"")
+        if len(first) < part:  # all of it: one step instead of three
+            await self._store.put_async(key, first)
+            return
+        await self._store.put_async(
+            key, _chained(first, parts), chunk_size=part, max_concurrency=PARTS_AT_ONCE
+        )
 
     async def put_bytes_async(self, key: str, data: bytes) -> None:
         await self._store.put_async(key, data)
@@ -84,7 +92,7 @@ class ObjectStorage:
         """A readable, seekable file over the object; its parts are fetched as they are read."""
         if self._root is not None:
             return (self._root / key).open("rb")
-        return io.BufferedReader(_RemoteFile(obstore.open_reader(self._store, key)), PUT_CHUNK)
+        return io.BufferedReader(_RemoteFile(obstore.open_reader(self._store, key)), READ_BUFFER)
 
     async def read(self, key: str) -> bytes:
         """The whole object; for small ones."""
@@ -151,6 +159,26 @@ class ObjectStorage:
     def ping(self) -> None:
         """Raise if the storage cannot be reached."""
         next(iter(self._store.list("ping")), None)
+
+
+async def _gathered(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of at least `size`, but for the last one: each piece costs a hop to
+    the storage's own threads and back."""
+    waiting, count = [], 0
+    async for chunk in chunks:
+        waiting.append(chunk)
+        count += len(chunk)
+        if count >= size:
+            yield b"".join(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 class _RemoteFile(io.RawIOBase):

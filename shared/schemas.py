@@ -1,10 +1,19 @@
 """The shapes that cross a boundary: what callers send, what they get, what the store keeps."""
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
 from pydantic_extra_types.color import Color
 
 
@@ -33,6 +42,32 @@ Size = tuple[Annotated[int, Field(ge=1, le=16384)], Annotated[int, Field(ge=1, l
 CellSide = Annotated[int, Field(ge=16, le=4096)]
 Strength = Annotated[float, Field(ge=0, le=10)]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
+
+
+MAX_METADATA_BYTES = 16 * 1024
+MAX_METADATA_DEPTH = 32
+
+
+def _small_json(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Metadata is kept in memory for as long as its job, so it has to be small."""
+    if _depth(value) > MAX_METADATA_DEPTH:
+        raise ValueError(f"nested more than {MAX_METADATA_DEPTH} deep")
+    try:
+        size = len(json.dumps(value, allow_nan=False))
+    except ValueError as error:
+        raise ValueError("NaN and infinite numbers are no JSON (RFC 8259)") from error
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"{size:,} bytes as JSON; at most {MAX_METADATA_BYTES:,} are kept")
+    return value
+
+
+def _depth(value: JsonValue) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small_json)]
+"""A caller's own small JSON object."""
 
 
 class SheetFormat(StrEnum):
@@ -146,7 +181,7 @@ class JobSpec(StrictModel):
     overflow: Overflow = Overflow.PAGES
     ttl_seconds: Annotated[int, Field(ge=60, le=90 * 24 * 3600)] | None = None
     priority: Priority = Priority.NORMAL
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     """The caller's own; returned as it came."""
 
     @property
@@ -164,7 +199,7 @@ class ImageReference(StrictModel):
     """A data URI, `data:image/png;base64,...`."""
     name: ShortText | None = None
     label: Annotated[str, StringConstraints(max_length=2000)] | None = None
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class JobRequest(StrictModel):

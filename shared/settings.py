@@ -68,6 +68,12 @@ class Settings(BaseSettings):
 
     # Limits of what one caller may ask.
     max_request_bytes: int = 512 * MEBIBYTE
+    body_timeout_seconds: float = Field(default=900.0, gt=0)
+    """For one request's body, not counting what our own storage takes."""
+    body_grace_seconds: float = Field(default=20.0, gt=0)
+    """After which a body must have come at `min_body_rate` on average."""
+    min_body_rate: float = Field(default=16 * 1024, gt=0)
+    """Bytes a second."""
     max_file_bytes: int = 64 * MEBIBYTE
     max_spec_bytes: int = 1 * MEBIBYTE
     max_csv_bytes: int = 8 * MEBIBYTE

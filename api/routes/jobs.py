@@ -52,6 +52,7 @@ _submission = json_body("JobRequest") | multipart_body(
             Code.INVALID_REQUEST,
             Code.FILE_TOO_LARGE,
             Code.REQUEST_TOO_LARGE,
+            Code.REQUEST_TOO_SLOW,
             Code.INVALID_SPEC,
             Code.NO_IMAGES,
             Code.TOO_MANY_IMAGES,

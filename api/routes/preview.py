@@ -20,6 +20,7 @@ router = APIRouter(prefix="/v1/preview", tags=["preview"])
     responses=documented(
         Code.INVALID_REQUEST,
         Code.REQUEST_TOO_LARGE,
+        Code.REQUEST_TOO_SLOW,
         Code.INVALID_SPEC,
         Code.TOO_MANY_IMAGES,
         Code.UNKNOWN_TEMPLATE,

@@ -26,6 +26,7 @@ _content = multipart_body({"file": {"type": "string", "format": "binary"}}, requ
         Code.INVALID_REQUEST,
         Code.FILE_TOO_LARGE,
         Code.REQUEST_TOO_LARGE,
+        Code.REQUEST_TOO_SLOW,
         Code.NOT_AN_IMAGE,
         Code.TOO_MANY_PIXELS,
         Code.SERVICE_UNAVAILABLE,
@@ -60,6 +61,7 @@ async def upload_image(
     responses=documented(
         Code.INVALID_REQUEST,
         Code.REQUEST_TOO_LARGE,
+        Code.REQUEST_TOO_SLOW,
         Code.PRESIGN_NOT_OFFERED,
         Code.SERVICE_UNAVAILABLE,
     ),

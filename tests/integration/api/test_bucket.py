@@ -158,7 +158,7 @@ def test_links_are_not_offered_by_a_service_that_keeps_files_in_a_folder(
 ) -> None:
     with serving(api_settings) as client:
         problem = problem_of(client.post("/v1/uploads/presign"))
-    assert (problem["status"], problem["code"]) == (501, "presign_not_offered")
+    assert (problem["status"], problem["code"]) == (409, "presign_not_offered")
     assert "POST /v1/uploads" in problem["detail"]
     assert_nothing_is_left()
 

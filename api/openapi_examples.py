@@ -1,0 +1,143 @@
+"""Examples for the OpenAPI document: one for each shape that a reader wants to see filled in."""
+
+from typing import Any
+
+_ID = "01981c2e-7b1a-7c33-8f65-1d2a40b7c9e4"
+_UPLOAD_ID = "01981c2e-5f02-7d11-9a44-83c0be5517aa"
+_URL = f"https://grids.example.com/v1/jobs/{_ID}"
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+# A red pixel: the smallest picture that every reader takes.
+_PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElF"
+    "TkSuQmCC"
+)
+_UPLOAD = {
+    "upload_id": _UPLOAD_ID,
+    "name": "owl.png",
+    "media_type": "image/png",
+    "width": 1024,
+    "height": 1024,
+    "bytes": 1_583_201,
+    "sha256": _SHA256,
+    "expires_at": "2026-05-02T09:00:00Z",
+}
+_LABELED = {
+    "index": 0,
+    "name": "owl.png",
+    "label": "barn owl",
+    "label_source": "clip",
+    "confidence": 0.83,
+}
+_JOB = {
+    "id": _ID,
+    "status": "succeeded",
+    "created_at": "2026-05-01T09:00:00Z",
+    "started_at": "2026-05-01T09:00:01Z",
+    "finished_at": "2026-05-01T09:00:04Z",
+    "expires_at": "2026-05-08T09:00:04Z",
+    "progress": {"stage": "done", "done": 1, "total": 1},
+    "attempts": 1,
+    "spec": {"cols": 1, "use_clip": True},
+    "result": {
+        "url": f"{_URL}/result",
+        "width": 276,
+        "height": 312,
+        "pages": 1,
+        "bytes": 81_204,
+        "sha256": _SHA256,
+        "media_type": "image/png",
+    },
+    "images": [_LABELED],
+    "metrics": {"queue_ms": 12, "caption_ms": 1480, "compose_ms": 210},
+    "urls": {
+        "self": _URL,
+        "cancel": f"{_URL}/cancel",
+        "result": f"{_URL}/result",
+        "manifest": f"{_URL}/manifest",
+    },
+    "metadata": {"shot": 7},
+}
+_BOX = {"x": 10, "y": 10, "width": 256, "height": 256}
+
+EXAMPLES: dict[str, Any] = {
+    "JobRequest": {
+        "spec": {"cols": 3, "title": "Owls", "metadata": {"shot": 7}},
+        "images": [{"data": _PIXEL, "name": "owl.png", "label": "Barn owl"}],
+    },
+    "PreviewRequest": {"spec": {"cols": 3}, "count": 9},
+    "PresignRequest": {"name": "owl.png"},
+    "Job": _JOB,
+    "Upload": _UPLOAD,
+    "PresignedUpload": {
+        "upload_id": _UPLOAD_ID,
+        "name": "owl.png",
+        "method": "PUT",
+        "url": f"https://bucket.s3.amazonaws.com/uploads/default/{_UPLOAD_ID}?X-Amz-Signature=...",
+        "url_expires_at": "2026-05-01T10:00:00Z",
+        "expires_at": "2026-05-02T09:00:00Z",
+        "max_bytes": 67_108_864,
+    },
+    "Manifest": {
+        "version": 1,
+        "rows": 1,
+        "cols": 1,
+        "pages": [{"page": 1, "width": 276, "height": 312}],
+        "images": [
+            {
+                **_LABELED,
+                "page": 1,
+                "row": 0,
+                "col": 0,
+                "cell": {**_BOX, "height": 292},
+                "picture": _BOX,
+                "reasons": [],
+                "facets": {"subject": [{"term": "barn owl", "score": 0.83}]},
+                "model": "starter",
+                "metadata": {},
+            }
+        ],
+        "warnings": [],
+    },
+}
+"""Name of a component schema to a value of that shape."""
+
+DETAILS: dict[str, str] = {
+    "invalid_request": "count: Input should be greater than or equal to 1, not 0",
+    "invalid_spec": "spec.margin: Input should be greater than or equal to 0, not -5",
+    "no_images": "the request has no images; send at least one part 'images'",
+    "too_many_images": "images[1000]: 'owl.png' is one too many: a job may have 1000",
+    "not_an_image": "images[3]: not an image: 'notes.txt' (PNG, JPEG, ... can be read)",
+    "too_many_pixels": "images[3]: 'map.png' has 60000 x 60000 pixels; at most 100,000,000 are"
+    " accepted",
+    "file_too_large": "images[3]: 'map.png' is larger than 67,108,864 bytes, the most a file may"
+    " have",
+    "request_too_large": "the request is larger than 536,870,912 bytes; send fewer images at a"
+    " time",
+    "request_too_slow": "the request's body came too slowly: it may stall for 20 s",
+    "unsupported_media_type": "Content-Type is text/plain; send multipart/form-data or"
+    " application/json",
+    "bad_archive": "images[0]: 'shots.zip': it is no zip file, or its end is missing",
+    "bad_csv": "line 2 is not UTF-8; save the file as UTF-8",
+    "unknown_column": "spec.labels[0]: there is no column 'price'; there are: filename, label",
+    "unknown_template": "spec.template: there is no template 'nope'",
+    "unknown_upload": "images[0]: there is no upload '...', or it has expired; send it again",
+    "url_not_allowed": "images[0].url: not allowed: its address is not public (private)",
+    "fetch_failed": "images[0].url: cannot be fetched: it answered 404, not 200",
+    "presign_not_offered": "this service keeps files in a folder, which has no links; send the"
+    " file itself with POST /v1/uploads",
+    "model_not_offered": "spec.clip_model: 'huge' is not offered here; offered: starter",
+    "sheet_too_large": "a page of 132,810 x 132,810 pixels is too large",
+    "images_do_not_fit": "12 images do not fit into 3 x 3 cells, and overflow is 'error'",
+    "job_not_found": "there is no job '...'",
+    "job_expired": "job '...' has expired; its files are gone",
+    "job_not_cancelable": "the job ended as succeeded already",
+    "result_not_ready": "the job is running; ask again when its status is 'succeeded'",
+    "idempotency_mismatch": "this Idempotency-Key was used with a different payload; use a new key",
+    "quota_exceeded": "1000 of your jobs are waiting or running already; try again when some have"
+    " finished",
+    "service_full": "the service's queue is full (10000 jobs); try again later",
+    "service_unavailable": "the service cannot reach its store or its storage; try again shortly",
+    "storage_full": "the service's storage is full; try again later",
+}
+"""Code of a problem to what its `detail` may say."""
