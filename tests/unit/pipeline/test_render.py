@@ -81,6 +81,7 @@ def test_transparency_shows_the_background(tmp_path: Path) -> None:
         ("jpeg", "page-1.jpg", b"\xff\xd8\xff"),
         ("webp", "page-1.webp", b"RIFF"),
         ("tiff", "page-1.tiff", b"II*\x00"),
+        ("avif", "page-1.avif", b"\0\0\0\x20ftypavif"),
     ],
 )
 def test_a_sheet_is_truly_of_its_format(
@@ -95,7 +96,7 @@ def test_a_sheet_is_truly_of_its_format(
     assert page(sheet).size == (written.width, written.height)
 
 
-@pytest.mark.parametrize("format_", ["jpg", "webp"])
+@pytest.mark.parametrize("format_", ["jpg", "webp", "avif", "pdf", "html"])
 def test_quality_decides_the_size_of_lossy_formats(tmp_path: Path, format_: str) -> None:
     noise = [entry(encoded(Image.effect_noise((64, 48), 90)))]
     small, large = (
