@@ -68,7 +68,7 @@ def make_sheet(
     `captioning` is needed where `spec.use_clip` is set. Raises `GridscribeError` as the service
     would answer it, and `InputError` when Pillow is not installed.
     """
-    with _extra("compose"):
+    with needs_extra("compose"):
         from worker.pipeline.render import SheetEntry, render_sheet
 
     spec = apply_template(spec)
@@ -120,7 +120,7 @@ def local_captioning(model: str | None) -> Iterator["Captioning"]:
 
     Raises `InputError` when the packages it takes are not installed.
     """
-    with _extra("caption"):
+    with needs_extra("caption"):
         from worker.caption_process import captioning_config
         from worker.captioning.captioning import Captioning
 
@@ -180,7 +180,7 @@ def _caption(
 
 
 @contextlib.contextmanager
-def _extra(name: str) -> Iterator[None]:
+def needs_extra(name: str) -> Iterator[None]:
     """Say which extra is missing when an import fails."""
     try:
         yield
