@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -25,7 +25,7 @@ from shared.schemas import (
 )
 from worker.pipeline.manifest_text import manifest_of_page
 from worker.pipeline.page_canvas import PageCanvas, text_room
-from worker.pipeline.pictures import open_picture, resized
+from worker.pipeline.pictures import open_first_frame, resized
 from worker.pipeline.preprocessing import decode_target, preprocess
 from worker.pipeline.sheet_formats import sheet_writer
 from worker.pipeline.sheet_writer import RenderedPage
@@ -123,7 +123,7 @@ def render_sheet(
             for place in places:
                 if stop():
                     raise RenderCanceled
-                picture = next(pictures)
+                picture, has_more_frames = next(pictures)
                 entry = entries[place.index]
                 if isinstance(picture, UnreadableImageError):
                     canvas.draw_placeholder(place.picture)
@@ -131,6 +131,8 @@ def render_sheet(
                     warnings.append(_unreadable(place.index, entry, picture))
                 else:
                     taken = canvas.draw_picture(picture, place.picture)
+                if has_more_frames:
+                    warnings.append(_animated(place.index, entry))
                 if place.band and writer.draws_labels:
                     canvas.draw_label(labels[place.index], place.band, taken or place.picture)
                 images.append(_manifest_image(entry, place, taken))
@@ -152,7 +154,9 @@ def _label_size(spec: JobSpec, layout: SheetLayout, labels: Sequence[str]) -> in
     return common_size(labels, Weight.REGULAR, room, spec.font_size)
 
 
-Prepared = Image.Image | UnreadableImageError
+class Prepared(NamedTuple):
+    picture: Image.Image | UnreadableImageError
+    has_more_frames: bool
 
 
 def _prepared_pictures(
@@ -177,13 +181,20 @@ def _prepared_pictures(
 
 def _prepare(spec: JobSpec, entry: SheetEntry) -> Prepared:
     """The entry's picture at the size of its place, or why there is none."""
+    has_more = False
     with entry.open() as file:
         try:
-            picture = open_picture(file, decode_target(spec), spec.resize_mode)
-            picture = preprocess(picture, spec.preprocessing, spec.resize_mode)
+            frame = open_first_frame(file, decode_target(spec), spec.resize_mode)
+            has_more = frame.has_more
+            picture = preprocess(frame.image, spec.preprocessing, spec.resize_mode)
         except UnreadableImageError as error:
-            return error
-    return resized(picture, spec.cell_size, spec.resize_mode)
+            return Prepared(error, has_more)
+    return Prepared(resized(picture, spec.cell_size, spec.resize_mode), has_more)
+
+
+def _animated(index: int, entry: SheetEntry) -> JobWarning:
+    detail = f"{entry.name!r} has several frames or pages; the sheet shows the first"
+    return JobWarning(code="animated_first_frame", detail=detail, image=index)
 
 
 def _unreadable(index: int, entry: SheetEntry, error: UnreadableImageError) -> JobWarning:

@@ -106,6 +106,18 @@ def test_quality_decides_the_size_of_lossy_formats(tmp_path: Path, format_: str)
     assert small < large
 
 
+def test_an_animation_shows_its_first_frame_and_warns(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "blue")]
+    moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    sheet = rendered(tmp_path, [*plain(1), entry(moving, "moving.gif")])
+    placed = sheet.manifest.images[1]
+    assert placed.picture is not None
+    assert is_plain(cut(page(sheet), placed.picture), (255, 0, 0))
+    [warning] = sheet.manifest.warnings
+    assert (warning.code, warning.image) == ("animated_first_frame", 1)
+    assert "moving.gif" in warning.detail
+
+
 def test_a_damaged_picture_costs_its_cell_only(tmp_path: Path) -> None:
     noise = encoded(Image.effect_noise((200, 200), 80).convert("RGB"), "JPEG")
     entries = plain(3)
