@@ -4,6 +4,7 @@ Pillow and torch are imported when they are needed, for the client alone does wi
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections import deque
@@ -104,6 +105,7 @@ def make_sheet(
             entries,
             Path(folder),
             max_pixels=Settings().max_sheet_pixels,
+            threads=os.cpu_count() or 1,
             progress=lambda done: on_progress(Stage.COMPOSING, done, len(entries)),
         )
         pages = tuple(page_path(output, number) for number in range(1, len(sheet.pages) + 1))
