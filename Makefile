@@ -47,6 +47,10 @@ test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say whi
 	done
 	@$(BIN)/python -m pytest -m system
 
+.PHONY: bench
+bench: $(INSTALLED) ## Measure how fast sheets are made, against others; see benchmarks/README.md
+	@PYTHONPATH=. $(BIN)/python benchmarks/sheets.py
+
 # For scripts that install them: `apt-get install $(make system-packages)`.
 .PHONY: system-packages
 system-packages:

@@ -17,6 +17,8 @@ from shared.schemas import StoredPage, StoredResult
 
 LINK_LIFETIME = timedelta(hours=1)
 _CACHING = "private, max-age=3600, immutable"
+_SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts"}
+"""A sheet in HTML shows callers' words: whatever it held, it is no page of this service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ async def sheet_response(
         raise _gone() from error
     return FileResponse(
         path,
-        headers={**headers, "X-Content-Type-Options": "nosniff"},
+        headers={**headers, **_SANDBOX, "X-Content-Type-Options": "nosniff"},
         media_type=sheet.media_type,
         filename=sheet.filename,
         stat_result=found,

@@ -72,7 +72,7 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", app, *options, "--port", str(self.port)]
-        self.process = subprocess.Popen(  # noqa: S603 (our own server)
+        self.process = subprocess.Popen(
             [*command, "--log-level", "warning", "--no-access-log"],
             env={**os.environ, **environment},
         )
@@ -100,8 +100,8 @@ class Server:
 
     def memory(self) -> int:
         """Bytes in memory now."""
-        shown = subprocess.run(  # noqa: S603 (its own process)
-            ["ps", "-o", "rss=", "-p", str(self.process.pid)],  # noqa: S607 (where ever ps is)
+        shown = subprocess.run(
+            ["ps", "-o", "rss=", "-p", str(self.process.pid)],
             capture_output=True,
             check=True,
         )

@@ -30,6 +30,7 @@ for command in (
     remote.download,
     local.export,
     local.preview,
+    local.unpack,
     stack.dev,
     stack.demo,
 ):

@@ -4,6 +4,7 @@ Pillow and torch are imported when they are needed, for the client alone does wi
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections import deque
@@ -70,7 +71,7 @@ def make_sheet(
     `captioning` is needed where `spec.use_clip` is set. Raises `GridscribeError` as the service
     would answer it, and `InputError` when Pillow is not installed.
     """
-    with _extra("compose"):
+    with needs_extra("compose"):
         from worker.pipeline.metadata.embedded import read_metadata
         from worker.pipeline.render import SheetEntry, render_sheet
 
@@ -113,6 +114,7 @@ def make_sheet(
             Path(folder),
             max_pixels=Settings().max_sheet_pixels,
             header=labels.header,
+            threads=os.cpu_count() or 1,
             progress=lambda done: on_progress(Stage.COMPOSING, done, len(entries)),
         )
         pages = tuple(page_path(output, number) for number in range(1, len(sheet.pages) + 1))
@@ -129,7 +131,7 @@ def local_captioning(model: str | None) -> Iterator["Captioning"]:
 
     Raises `InputError` when the packages it takes are not installed.
     """
-    with _extra("caption"):
+    with needs_extra("caption"):
         from worker.caption_process import captioning_config
         from worker.captioning.captioning import Captioning
 
@@ -192,7 +194,7 @@ def _caption(
 
 
 @contextlib.contextmanager
-def _extra(name: str) -> Iterator[None]:
+def needs_extra(name: str) -> Iterator[None]:
     """Say which extra is missing when an import fails."""
     try:
         yield

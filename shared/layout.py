@@ -13,8 +13,14 @@ from typing import NoReturn, Self
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.schemas import Box, JobSpec, LabelPosition, ManifestPage, Overflow, SheetFormat
 
-MAX_PAGE_SIDE = {SheetFormat.JPG: 65500, SheetFormat.WEBP: 16383}
-"""Pixels. JPEG itself could do 65535; libjpeg, which writes it, stops at 65500."""
+MAX_PAGE_SIDE = {
+    SheetFormat.JPG: 65500,
+    SheetFormat.WEBP: 16383,
+    SheetFormat.AVIF: 32768,
+    SheetFormat.PDF: 65500,
+}
+"""Pixels. JPEG itself could do 65535; libjpeg, which writes it (into a PDF, too), stops at 65500.
+AVIF can be written with 65536, but libavif, and with it every browser, reads no more than 32768."""
 
 SMALLEST_CELL_SIDE = 16
 LINE_SPACING = 1.35

@@ -77,6 +77,9 @@ class SheetFormat(StrEnum):
     JPG = "jpg"
     WEBP = "webp"
     TIFF = "tiff"
+    AVIF = "avif"
+    PDF = "pdf"
+    HTML = "html"
 
     @classmethod
     def _missing_(cls, value: object) -> "SheetFormat | None":
@@ -85,7 +88,20 @@ class SheetFormat(StrEnum):
 
     @property
     def media_type(self) -> str:
-        return f"image/{'jpeg' if self is SheetFormat.JPG else self.value}"
+        match self:
+            case SheetFormat.PDF:
+                return "application/pdf"
+            case SheetFormat.HTML:
+                return "text/html"
+            case SheetFormat.JPG:
+                return "image/jpeg"
+            case _:
+                return f"image/{self.value}"
+
+    @property
+    def holds_all_pages(self) -> bool:
+        """Whether one file has every page; of the others each page is a file of its own."""
+        return self in (SheetFormat.PDF, SheetFormat.HTML)
 
 
 def _by_value(value: str) -> SheetFormat | None:
@@ -161,7 +177,7 @@ class JobSpec(StrictModel):
     background: OpaqueColor = "#ffffff"
     format: SheetFormat = SheetFormat.PNG
     quality: int = Field(default=90, ge=1, le=100)
-    """For jpg and webp."""
+    """Of all pictures written with loss: jpg, webp, avif, pdf and html; png and tiff have none."""
     labels: tuple[ShortText, ...] = Field(default=(), max_length=20)
     """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw;
     `["auto"]` draws what varies over the sheet, and what does not into a header."""

@@ -21,6 +21,8 @@ from gridscribe.console import (
 )
 from gridscribe.image_files import InputError, find_images
 from gridscribe.local import LocalSheet, local_captioning, make_sheet
+from gridscribe.unpack import CSV_NAME
+from gridscribe.unpack import unpack as unpack_sheets
 from shared.layout import plan_sheet
 from shared.schemas import JobSpec
 from shared.settings import Settings
@@ -96,6 +98,25 @@ def preview(
     out.print(f"{images} images in {layout.rows} rows and {layout.cols} columns, {pages}")
     for page in layout.pages:
         out.print(f"page {page.page}: {page.width} x {page.height} pixels")
+
+
+def unpack(
+    sheets: Annotated[
+        list[Path],
+        typer.Argument(metavar="SHEET...", exists=True, dir_okay=False, help="All its pages."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new folder. Default: the sheet's name.")
+    ] = None,
+) -> None:
+    """Take sheets apart: each picture as a PNG, and a CSV of labels that export reads."""
+    unpacked = unpack_sheets(sheets, output or sheets[0].with_suffix(""))
+    if unpacked.without_picture:
+        err.print(
+            f"[yellow]warning:[/] {unpacked.without_picture} image(s) have no picture on the sheet"
+        )
+    folder = escape(str(unpacked.folder))
+    err.print(f"wrote {unpacked.pictures} picture(s) and {CSV_NAME} to {folder}", soft_wrap=True)
 
 
 def _batch_sheets(

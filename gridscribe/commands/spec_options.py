@@ -41,9 +41,9 @@ def spec_options(
     ] = None,
     output_format: Annotated[
         str | None,
-        _LAYOUT("--format", metavar="png|jpg|webp|tiff", help="Default: by the output's name."),
+        _LAYOUT("--format", metavar="|".join(SheetFormat), help="Default: by the output's name."),
     ] = None,
-    quality: Annotated[int | None, _LAYOUT(help="Of jpg and webp, 1 to 100.")] = None,
+    quality: Annotated[int | None, _LAYOUT(help="1 to 100; png and tiff have none.")] = None,
     labels: Annotated[
         list[str] | None,
         _LABELS(metavar="COLUMN", help="Columns to draw; repeat, or a,b. `auto`: what varies."),

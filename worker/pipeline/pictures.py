@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -13,12 +14,12 @@ from shared.schemas import ResizeMode
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow knows dozens more; the fewer decoders a hostile file can reach, the better."""
 
-MAX_PIXELS = 2 * 89_478_485
-"""Where Pillow, unless told otherwise, takes a picture for a bomb; the API accepts fewer."""
-
 DECODE_MARGIN = 2
 """How many times the target a draft decode and a reduction stay above it: at 2 the result differs
 from that of a full decode by 0.2 of 255 on average, at 1 by 4."""
+
+MOST_PIXELS = 2 * 89_478_485
+"""Where Pillow draws the line by default; its own limit is one variable for a whole process."""
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
@@ -35,7 +36,17 @@ UPRIGHT = {
 PROFILE_MODES = {"RGB ": ("RGB", "RGBA"), "GRAY": ("L",), "CMYK": ("CMYK",)}
 """Colour space of an ICC profile to the modes it can be applied to."""
 
+SEQUENCE_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
+"""Those whose further frames or pages are pictures; a JPEG's are previews and depth maps."""
+
 SRGB = ImageCms.createProfile("sRGB")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFrame:
+    image: Image.Image
+    has_more: bool
+    """Whether the file has further frames or pages, which are not read."""
 
 
 def open_picture(
@@ -43,6 +54,15 @@ def open_picture(
     target: tuple[int, int] | None = None,
     resize_mode: ResizeMode = ResizeMode.FILL,
 ) -> Image.Image:
+    """The image of `open_first_frame`, for those whom further frames do not concern."""
+    return open_first_frame(file, target, resize_mode).image
+
+
+def open_first_frame(
+    file: BinaryIO,
+    target: tuple[int, int] | None = None,
+    resize_mode: ResizeMode = ResizeMode.FILL,
+) -> FirstFrame:
     """The file's first frame, upright, in sRGB, mode RGB, or RGBA where it has transparency.
 
     Args:
@@ -78,10 +98,11 @@ def resized(image: Image.Image, size: tuple[int, int], resize_mode: ResizeMode) 
             return image.resize(size, Image.Resampling.BICUBIC)
 
 
-def _decode(data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode) -> Image.Image:
+def _decode(data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode) -> FirstFrame:
     opened: Image.Image = Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
-    if opened.width * opened.height > MAX_PIXELS:
+    if opened.width * opened.height > MOST_PIXELS:
         raise Image.DecompressionBombError
+    has_more = _has_more_frames(opened)
     if target is not None:
         # Not yet known to be upright: a draft must do for both ways.
         sizes = (_reduced_size(opened.size, asked, resize_mode) for asked in (target, target[::-1]))
@@ -99,7 +120,13 @@ def _decode(data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode
             image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=DECODE_MARGIN)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
-    return _opaque_if_it_is(_in_srgb(image, profile))
+    return FirstFrame(_opaque_if_it_is(_in_srgb(image, profile)), has_more)
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    with contextlib.suppress(Exception):  # damage past the first frame costs nothing of it
+        return image.format in SEQUENCE_FORMATS and bool(getattr(image, "is_animated", False))
+    return False
 
 
 def _reduced_size(

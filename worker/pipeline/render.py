@@ -1,6 +1,6 @@
 """From images and their labels to the pages of a sheet and its manifest."""
 
-import hashlib
+import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -22,25 +22,18 @@ from shared.schemas import (
     Manifest,
     ManifestImage,
     ScoredTerm,
-    SheetFormat,
 )
+from worker.pipeline.manifest_text import manifest_of_page
 from worker.pipeline.page_canvas import PageCanvas, text_room
-from worker.pipeline.pictures import open_picture, resized
+from worker.pipeline.pictures import open_first_frame, resized
 from worker.pipeline.preprocessing import decode_target, preprocess
+from worker.pipeline.sheet_formats import sheet_writer
+from worker.pipeline.sheet_writer import RenderedPage
 from worker.pipeline.typeface import Weight
 from worker.pipeline.typography import clean_text, common_size
 
 LOOK_AHEAD = 2
 """Pictures a thread that may be decoded and waiting for their place."""
-
-ENCODERS: dict[SheetFormat, tuple[str, dict[str, Any]]] = {
-    SheetFormat.PNG: ("PNG", {"compress_level": 1}),
-    SheetFormat.JPG: ("JPEG", {"subsampling": "4:4:4"}),
-    SheetFormat.WEBP: ("WEBP", {"method": 2}),
-    SheetFormat.TIFF: ("TIFF", {"compression": "tiff_adobe_deflate"}),
-}
-"""Pillow's name and options. Level 1 takes a third of level 6's time for 2 % more bytes, method 2
-half of the default's for 1 %; at full chroma resolution thin coloured lines stay sharp."""
 
 
 class RenderCanceled(Exception):  # noqa: N818  # asked for by the caller, so no error
@@ -61,15 +54,6 @@ class SheetEntry:
     facets: dict[str, tuple[ScoredTerm, ...]] = field(default_factory=dict)
     model: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedPage:
-    path: Path
-    width: int
-    height: int
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +83,8 @@ def render_sheet(
 ) -> RenderedSheet:
     """Write `page-1.png`, `page-2.png` and on into `folder`, which exists.
 
-    One page and a few pictures are in memory at a time.
+    Of a format that holds all pages there is one file, `page-1.pdf`. One page and a few pictures
+    are in memory at a time.
 
     Args:
         max_pixels: Most pixels of one page.
@@ -116,11 +101,23 @@ def render_sheet(
     layout = plan_sheet(spec, len(entries), max_pixels=max_pixels)
     labels = [clean_text(entry.label) for entry in entries]
     label_size = _label_size(spec, layout, labels)
-    pages: list[RenderedPage] = []
     images: list[ManifestImage] = []
     warnings: list[JobWarning] = []
-    pictures = _prepared_pictures(spec, entries, threads)
-    try:
+
+    def manifest() -> Manifest:
+        return Manifest(
+            rows=layout.rows,
+            cols=layout.cols,
+            pages=layout.pages,
+            images=tuple(images),
+            header=header,
+            warnings=(*warnings, *writer.warnings),
+        )
+
+    with (
+        sheet_writer(spec, folder) as writer,
+        contextlib.closing(_prepared_pictures(spec, entries, threads)) as pictures,
+    ):
         for number, places in groupby(layout.cells, key=lambda place: place.page):
             plan = layout.pages[number - 1]
             canvas = PageCanvas((plan.width, plan.height), spec, label_size)
@@ -131,7 +128,7 @@ def render_sheet(
             for place in places:
                 if stop():
                     raise RenderCanceled
-                picture = next(pictures)
+                picture, has_more_frames = next(pictures)
                 entry = entries[place.index]
                 if isinstance(picture, UnreadableImageError):
                     canvas.draw_placeholder(place.picture)
@@ -139,27 +136,19 @@ def render_sheet(
                     warnings.append(_unreadable(place.index, entry, picture))
                 else:
                     taken = canvas.draw_picture(picture, place.picture)
-                if place.band:
+                if has_more_frames:
+                    warnings.append(_animated(place.index, entry))
+                if place.band and writer.draws_labels:
                     canvas.draw_label(labels[place.index], place.band, taken or place.picture)
                 images.append(_manifest_image(entry, place, taken))
                 progress(place.index + 1)
-            pages.append(_write(canvas.image, spec, folder / f"page-{number}.{spec.format.value}"))
-    finally:
-        pictures.close()
-    if len(warnings) == len(entries):
-        raise GridscribeError(
-            ErrorCode.NO_READABLE_IMAGE,
-            f"none of the {len(entries)} images can be read; the first: {warnings[0].detail}",
-        )
-    manifest = Manifest(
-        rows=layout.rows,
-        cols=layout.cols,
-        pages=layout.pages,
-        images=tuple(images),
-        header=header,
-        warnings=tuple(warnings),
-    )
-    return RenderedSheet(tuple(pages), manifest)
+            writer.add_page(canvas.image, manifest_of_page(manifest(), number))
+        if all(image.picture is None for image in images):
+            raise GridscribeError(
+                ErrorCode.NO_READABLE_IMAGE,
+                f"none of the {len(entries)} images can be read; the first: {warnings[0].detail}",
+            )
+        return RenderedSheet(writer.finish(manifest()), manifest())
 
 
 def _label_size(spec: JobSpec, layout: SheetLayout, labels: Sequence[str]) -> int:
@@ -170,7 +159,9 @@ def _label_size(spec: JobSpec, layout: SheetLayout, labels: Sequence[str]) -> in
     return common_size(labels, Weight.REGULAR, room, spec.font_size)
 
 
-Prepared = Image.Image | UnreadableImageError
+class Prepared(NamedTuple):
+    picture: Image.Image | UnreadableImageError
+    has_more_frames: bool
 
 
 def _prepared_pictures(
@@ -195,13 +186,20 @@ def _prepared_pictures(
 
 def _prepare(spec: JobSpec, entry: SheetEntry) -> Prepared:
     """The entry's picture at the size of its place, or why there is none."""
+    has_more = False
     with entry.open() as file:
         try:
-            picture = open_picture(file, decode_target(spec), spec.resize_mode)
-            picture = preprocess(picture, spec.preprocessing, spec.resize_mode)
+            frame = open_first_frame(file, decode_target(spec), spec.resize_mode)
+            has_more = frame.has_more
+            picture = preprocess(frame.image, spec.preprocessing, spec.resize_mode)
         except UnreadableImageError as error:
-            return error
-    return resized(picture, spec.cell_size, spec.resize_mode)
+            return Prepared(error, has_more)
+    return Prepared(resized(picture, spec.cell_size, spec.resize_mode), has_more)
+
+
+def _animated(index: int, entry: SheetEntry) -> JobWarning:
+    detail = f"{entry.name!r} has several frames or pages; the sheet shows the first"
+    return JobWarning(code="animated_first_frame", detail=detail, image=index)
 
 
 def _unreadable(index: int, entry: SheetEntry, error: UnreadableImageError) -> JobWarning:
@@ -225,13 +223,3 @@ def _manifest_image(entry: SheetEntry, place: CellPlace, taken: Box | None) -> M
         model=entry.model,
         metadata=entry.metadata,
     )
-
-
-def _write(image: Image.Image, spec: JobSpec, path: Path) -> RenderedPage:
-    name, options = ENCODERS[spec.format]
-    if spec.format in (SheetFormat.JPG, SheetFormat.WEBP):
-        options = {**options, "quality": spec.quality}
-    image.save(path, name, **options)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return RenderedPage(path, image.width, image.height, path.stat().st_size, sha256)

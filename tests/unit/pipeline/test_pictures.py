@@ -8,7 +8,7 @@ from PIL import Image, ImageCms, ImageDraw
 
 from shared.errors import UnreadableImageError
 from shared.schemas import ResizeMode
-from worker.pipeline.pictures import open_picture
+from worker.pipeline.pictures import open_first_frame, open_picture
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -78,6 +78,29 @@ def test_sixteen_bit_grey_keeps_its_tones() -> None:
     assert [picture.getpixel((x, 0)) for x in range(3)] == [(v, v, v) for v in (0, 128, 255)]
 
 
+@pytest.mark.parametrize(
+    ("color_type", "values", "mode", "expected"),
+    [
+        (2, (65535, 32896, 0), "RGB", (255, 128, 0)),
+        (4, (32896, 25700), "RGBA", (128, 128, 128, 100)),
+        (6, (65535, 32896, 0, 25700), "RGBA", (255, 128, 0, 100)),
+    ],
+    ids=["colour", "grey with alpha", "colour with alpha"],
+)
+def test_sixteen_bit_png_keeps_its_colours(
+    color_type: int, values: tuple[int, ...], mode: str, expected: tuple[int, ...]
+) -> None:
+    row = b"\0" + struct.pack(f">{len(values)}H", *values)
+    header = struct.pack(">IIBBBBB", 1, 1, 16, color_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(row)), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    picture = open_picture(io.BytesIO(data))
+    assert (picture.mode, picture.getpixel((0, 0))) == (mode, expected)
+
+
 def test_floating_point_tiff_is_spread_over_all_tones() -> None:
     heights = Image.new("F", (3, 1))
     for x, value in enumerate((-1.0, 0.0, 1.0)):
@@ -137,15 +160,49 @@ def test_an_icc_profile_is_applied() -> None:
     assert 120 <= grey[0] <= 136
 
 
+def test_the_primaries_of_a_profile_count() -> None:
+    # Red and green exchanged in the table of tags: what the file calls red is green.
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile
+    for tag, new in ((b"rXYZ", b"xXYZ"), (b"gXYZ", b"rXYZ"), (b"xXYZ", b"gXYZ")):
+        swapped = swapped.replace(tag, new)
+    picture = open_picture(encoded(Image.new("RGB", (4, 4), RED), icc_profile=swapped))
+    found = picture.getpixel((0, 0))
+    assert isinstance(found, tuple)
+    assert all(abs(a - b) <= 1 for a, b in zip(found, GREEN, strict=True))
+
+
 def test_a_broken_icc_profile_costs_no_picture() -> None:
     picture = open_picture(encoded(Image.new("RGB", (4, 4), RED), icc_profile=b"no profile"))
     assert picture.getpixel((0, 0)) == RED
 
 
-def test_only_the_first_frame_counts() -> None:
-    frames = [Image.new("RGB", (4, 4), color) for color in (RED, BLUE)]
-    file = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert open_picture(file).getpixel((0, 0)) == RED
+@pytest.mark.parametrize("format_", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_several_frames_the_first_is_shown_and_the_others_are_told(format_: str) -> None:
+    frames = [Image.new("RGB", (4, 4), color) for color in (RED, BLUE, GREEN)]
+    options: dict[str, Any] = {"lossless": True} if format_ == "WEBP" else {}
+    file = encoded(frames[0], format_, save_all=True, append_images=frames[1:], **options)
+    found = open_first_frame(file)
+    assert found.image.getpixel((0, 0)) == RED
+    assert found.has_more
+
+
+@pytest.mark.parametrize("format_", ["GIF", "PNG", "WEBP", "TIFF", "JPEG", "BMP"])
+def test_a_single_frame_is_no_sequence(format_: str) -> None:
+    assert not open_first_frame(encoded(Image.new("RGB", (4, 4), RED), format_)).has_more
+
+
+def test_a_camera_s_second_picture_in_a_jpeg_is_no_further_frame() -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, BLUE)]
+    file = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert not open_first_frame(file).has_more
+
+
+def test_damage_past_the_first_frame_costs_nothing() -> None:
+    frames = [Image.effect_noise((64, 64), 80) for _ in range(2)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]).getvalue()
+    cut = io.BytesIO(data[: len(data) - 1500])
+    assert open_first_frame(cut).image.size == (64, 64)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG"])

@@ -81,6 +81,7 @@ def test_transparency_shows_the_background(tmp_path: Path) -> None:
         ("jpeg", "page-1.jpg", b"\xff\xd8\xff"),
         ("webp", "page-1.webp", b"RIFF"),
         ("tiff", "page-1.tiff", b"II*\x00"),
+        ("avif", "page-1.avif", b"\0\0\0\x20ftypavif"),
     ],
 )
 def test_a_sheet_is_truly_of_its_format(
@@ -95,7 +96,7 @@ def test_a_sheet_is_truly_of_its_format(
     assert page(sheet).size == (written.width, written.height)
 
 
-@pytest.mark.parametrize("format_", ["jpg", "webp"])
+@pytest.mark.parametrize("format_", ["jpg", "webp", "avif", "pdf", "html"])
 def test_quality_decides_the_size_of_lossy_formats(tmp_path: Path, format_: str) -> None:
     noise = [entry(encoded(Image.effect_noise((64, 48), 90)))]
     small, large = (
@@ -103,6 +104,18 @@ def test_quality_decides_the_size_of_lossy_formats(tmp_path: Path, format_: str)
         for quality in (20, 95)
     )
     assert small < large
+
+
+def test_an_animation_shows_its_first_frame_and_warns(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "blue")]
+    moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    sheet = rendered(tmp_path, [*plain(1), entry(moving, "moving.gif")])
+    placed = sheet.manifest.images[1]
+    assert placed.picture is not None
+    assert is_plain(cut(page(sheet), placed.picture), (255, 0, 0))
+    [warning] = sheet.manifest.warnings
+    assert (warning.code, warning.image) == ("animated_first_frame", 1)
+    assert "moving.gif" in warning.detail
 
 
 def test_a_damaged_picture_costs_its_cell_only(tmp_path: Path) -> None:

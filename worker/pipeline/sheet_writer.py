@@ -1,0 +1,73 @@
+"""What every format of a sheet is written through."""
+
+import contextlib
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from PIL import Image
+
+from shared.schemas import JobSpec, JobWarning, Manifest, ManifestPage
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """A file of a sheet; width and height are its first page's, in pixels."""
+
+    path: Path
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, page: ManifestPage) -> Self:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(path, page.width, page.height, path.stat().st_size, sha256)
+
+
+class SheetWriter(ABC):
+    """Takes the pages as they are drawn and keeps none of them in memory."""
+
+    draws_labels = True
+    """False where the labels are text beside the pictures instead of pixels."""
+
+    def __init__(self, spec: JobSpec, folder: Path) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.opened = contextlib.ExitStack()
+        """Closed with the writer, even where an unfinished file stays behind."""
+        self.warnings: list[JobWarning] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.opened.close()
+
+    @abstractmethod
+    def add_page(self, page: Image.Image, manifest: Manifest) -> None:
+        """`page` is RGB; `manifest` has all pages' sizes and the images of this one."""
+
+    @abstractmethod
+    def finish(self, manifest: Manifest) -> tuple[RenderedPage, ...]:
+        """The files in `folder`, complete."""
+
+    def path_of(self, number: int) -> Path:
+        return self.folder / f"page-{number}.{self.spec.format.value}"
+
+    def warn_of_trimming(self, carrier: str) -> None:
+        detail = (
+            f"{carrier} carries its manifest without the images' metadata, with which it would "
+            "be too long; the job's own manifest has everything"
+        )
+        self.warnings.append(JobWarning(code="manifest_trimmed", detail=detail))
