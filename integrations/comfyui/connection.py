@@ -5,7 +5,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin
@@ -102,11 +102,10 @@ class Connection:
                     return
                 if response.status not in _REDIRECTS:
                     raise _refusal(response, _json_of(response, address))
-                location = urljoin(address.url + target, response.headers.get("Location", ""))
+                location = response.headers.get("Location", "")
             # To a signed address of an object storage, which must not see the service's key.
-            bare, question, query = location.partition("?")
-            address, headers = parse_address(bare), {}
-            target = f"{address.path or '/'}{question}{query}"
+            address, target = _redirected(f"{address.url}{target}", location)
+            headers = {}
         raise SheetError(f"{self._address.url}{path}: more than {_MOST_REDIRECTS} redirects")
 
 
@@ -136,6 +135,16 @@ def _patiently(attempt: Callable[[], ResultT], patience: float) -> ResultT:
                 raise
         sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _redirected(url: str, location: str) -> tuple[Address, str]:
+    """Where a redirect from `url` leads: the server, and what to ask it for."""
+    try:
+        bare, question, query = urljoin(url, location).partition("?")
+    except ValueError as error:
+        raise SheetError(f"{url} leads to {location!r}, which is no address: {error}") from error
+    address = parse_address(bare)
+    return replace(address, path=""), f"{address.path or '/'}{question}{query}"
 
 
 @contextlib.contextmanager

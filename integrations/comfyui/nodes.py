@@ -14,7 +14,7 @@ from .host import ProgressReport
 from .image_labels import label_table, parse_labels, parse_metadata
 from .pictures import read_page, write_pictures
 from .service_address import parse_address
-from .sheet_order import Sheet, SheetError, SheetOrder
+from .sheet_order import STAGES, Sheet, SheetError, SheetOrder
 from .widgets import LOCAL, SERVICE, sheet_widgets, spec_from
 
 logger = logging.getLogger(__name__)
@@ -173,6 +173,7 @@ def _make(order: SheetOrder, folder: str, widgets: Mapping[str, Any]) -> Outputs
     else:
         address = parse_address(widgets.get("server_url", ""))
         sheet = service.make_sheet(address, order, pages, report)
+    report(STAGES[-1], 1, 1)
     _log_warnings(sheet)
     lines = [", ".join(label.splitlines()) for label in sheet.labels]
     return [read_page(page) for page in sheet.pages], "\n".join(lines)

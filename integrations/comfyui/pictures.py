@@ -45,9 +45,16 @@ def write_pictures(
 
 
 def read_page(path: Path) -> torch.Tensor:
-    """An IMAGE tensor, (1, H, W, 3) in float32 from 0 to 1."""
-    with Image.open(path, formats=("PNG",)) as page:
-        pixels = np.asarray(page.convert("RGB"), dtype=np.float32)
+    """An IMAGE tensor, (1, H, W, 3) in float32 from 0 to 1.
+
+    Raises:
+        SheetError: it is no PNG that can be read.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as page:
+            pixels = np.asarray(page.convert("RGB"), dtype=np.float32)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SheetError(f"{path.stem} of the sheet cannot be read: {error}") from error
     return torch.from_numpy(pixels / 255).unsqueeze(0)
 
 
@@ -68,8 +75,8 @@ def _images(batches: Sequence[object]) -> Iterable[Image.Image]:
 
 
 def _picture(image: torch.Tensor) -> Image.Image:
-    values = image.detach().to(device="cpu", dtype=torch.float32)
+    values = image.detach().to(device="cpu", dtype=torch.float32).numpy()
     # Broken samplers give NaN: black, rather than whatever a cast makes of it.
-    values = torch.nan_to_num(values, nan=0.0).clamp(0, 1)
-    pixels = (values * 255).round().to(torch.uint8).numpy()
+    values = np.nan_to_num(values, nan=0.0).clip(0, 1)
+    pixels = np.rint(values * 255).astype(np.uint8)
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
