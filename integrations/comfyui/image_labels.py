@@ -75,20 +75,20 @@ def label_table(
 ) -> bytes | None:
     """A CSV with the columns `filename`, `label` and the metadata's keys; None when all is empty.
 
-    A label given as such wins over one in the metadata. Every image has its row, so that none is
-    reported as missing in it.
+    A label given as such wins over one in the metadata. An image of which nothing is known has no
+    row.
     """
     rows = []
     for file, label, values in zip(files, labels, metadata, strict=True):
         row = {key.strip(): _cell(value) for key, value in values.items() if key.strip()}
-        # The file's name is what the service matches by; pictures in a graph have no other.
-        row[FILENAME] = file.name
         if label:
             row[LABEL] = label
-        rows.append(row)
-    columns = list(dict.fromkeys([FILENAME, *(column for row in rows for column in row)]))
-    if len(columns) == 1:
+        if any(row.values()):
+            # What the service matches by; a name that the metadata has is another one.
+            rows.append({**row, FILENAME: file.name})
+    if not rows:
         return None
+    columns = list(dict.fromkeys([FILENAME, *(column for row in rows for column in row)]))
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, columns, restval="")
     table.writeheader()

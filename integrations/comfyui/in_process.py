@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from .sheet_order import Report, Sheet, SheetError, SheetOrder
+from .sheet_order import Report, Sheet, SheetError, SheetOrder, SheetWarning
 
 _CSV = "labels.csv"
 
@@ -62,7 +62,7 @@ def make_sheet(order: SheetOrder, folder: Path, report: Report) -> Sheet:
     except (GridscribeError, InputError) as error:
         raise SheetError(str(error)) from error
     labels = tuple(image.label for image in sheet.manifest.images)
-    warnings = tuple(warning.detail for warning in sheet.manifest.warnings)
+    warnings = tuple(SheetWarning(told.code, told.detail) for told in sheet.manifest.warnings)
     return Sheet(sheet.pages, labels, warnings)
 
 

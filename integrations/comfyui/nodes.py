@@ -14,7 +14,7 @@ from .host import ProgressReport
 from .image_labels import label_table, parse_labels, parse_metadata
 from .pictures import read_page, write_pictures
 from .service_address import parse_address
-from .sheet_order import STAGES, Sheet, SheetError, SheetOrder
+from .sheet_order import STAGES, SheetError, SheetOrder
 from .widgets import LOCAL, SERVICE, sheet_widgets, spec_from
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,9 @@ class LabeledGrid(_SheetNode):
             csv = label_table(
                 files, parse_labels(labels, len(files)), parse_metadata(metadata, len(files))
             )
-            return _make(SheetOrder(spec_from(values), files, csv), folder, values)
+            order = SheetOrder(spec_from(values), files, csv)
+            # An image that was left without a label was left so on purpose.
+            return _make(order, folder, values, expected=["no_csv_row"])
 
 
 class LabeledGridFromFolder(_SheetNode):
@@ -164,7 +166,10 @@ def _work_folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="gridscribe-comfyui-")
 
 
-def _make(order: SheetOrder, folder: str, widgets: Mapping[str, Any]) -> Outputs:
+def _make(
+    order: SheetOrder, folder: str, widgets: Mapping[str, Any], expected: Sequence[str] = ()
+) -> Outputs:
+    """`expected` are codes of warnings that would tell the user nothing new."""
     report = ProgressReport()
     pages = Path(folder) / "pages"
     pages.mkdir()
@@ -174,15 +179,15 @@ def _make(order: SheetOrder, folder: str, widgets: Mapping[str, Any]) -> Outputs
         address = parse_address(widgets.get("server_url", ""))
         sheet = service.make_sheet(address, order, pages, report)
     report(STAGES[-1], 1, 1)
-    _log_warnings(sheet)
+    _log_warnings([told.detail for told in sheet.warnings if told.code not in expected])
     lines = [", ".join(label.splitlines()) for label in sheet.labels]
     return [read_page(page) for page in sheet.pages], "\n".join(lines)
 
 
-def _log_warnings(sheet: Sheet) -> None:
-    for warning in sheet.warnings[:_WARNINGS_SHOWN]:
-        logger.warning("%s", warning)
-    if more := len(sheet.warnings[_WARNINGS_SHOWN:]):
+def _log_warnings(details: Sequence[str]) -> None:
+    for detail in details[:_WARNINGS_SHOWN]:
+        logger.warning("%s", detail)
+    if more := len(details[_WARNINGS_SHOWN:]):
         logger.warning("and %d more warnings", more)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from .connection import Connection, sleep
 from .multipart import Part, multipart_body
 from .service_address import Address, api_key_for
-from .sheet_order import Report, Sheet, SheetError, SheetOrder
+from .sheet_order import Report, Sheet, SheetError, SheetOrder, SheetWarning
 
 _FIRST_POLL = 0.1
 _POLL_GROWTH = 1.5
@@ -59,7 +59,7 @@ class _Job:
     total: int
     page_count: int
     labels: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[SheetWarning, ...]
     error: str
 
     @classmethod
@@ -74,7 +74,10 @@ class _Job:
                 total=int(progress["total"]),
                 page_count=int((answer.get("result") or {"pages": 0})["pages"]),
                 labels=tuple(str(image["label"]) for image in answer.get("images") or ()),
-                warnings=tuple(str(warning["detail"]) for warning in answer.get("warnings") or ()),
+                warnings=tuple(
+                    SheetWarning(str(told["code"]), str(told["detail"]))
+                    for told in answer.get("warnings") or ()
+                ),
                 error=str((answer.get("error") or {"detail": "no reason given"})["detail"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -24,9 +24,16 @@ class SheetOrder:
 
 
 @dataclass(frozen=True)
+class SheetWarning:
+    code: str
+    """As the service names it."""
+    detail: str
+
+
+@dataclass(frozen=True)
 class Sheet:
     pages: tuple[Path, ...]
     """PNG files."""
     labels: tuple[str, ...]
     """One an image, in the order of the files; several lines are possible."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[SheetWarning, ...] = ()

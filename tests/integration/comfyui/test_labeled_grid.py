@@ -115,6 +115,15 @@ def test_warnings_are_logged(make: Make, caplog: pytest.LogCaptureFixture) -> No
     assert "labeled from: filename" in caplog.text
 
 
+def test_an_image_left_without_a_label_is_no_warning(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        made = make(images=plain(RED, GREEN), labels="red", metadata='[null, {"seed": null}]')
+    assert made["labels"].splitlines() == ["red", "image_2"]
+    assert "image_2" not in caplog.text
+
+
 def test_two_hundred_images_become_one_sheet(make: Make) -> None:
     shades = [(n / 255, 0.0, 1 - n / 255) for n in range(200)]
     made = make(
