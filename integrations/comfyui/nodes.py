@@ -13,7 +13,7 @@ from .folders import allowed_path, fingerprint, list_images
 from .host import ProgressReport
 from .image_labels import label_table, parse_labels, parse_metadata
 from .pictures import read_page, write_pictures
-from .service_address import parse_address
+from .service_address import Address, parse_address
 from .sheet_order import STAGES, SheetError, SheetOrder
 from .widgets import LOCAL, SERVICE, sheet_widgets, spec_from
 
@@ -75,9 +75,13 @@ class LabeledGrid(_SheetNode):
 
     @classmethod
     def VALIDATE_INPUTS(
-        cls, metadata: Sequence[str] = ("",), server_url: Sequence[str] = ("",)
+        cls,
+        metadata: Sequence[str | None] = (None,),
+        server_url: Sequence[str | None] = (None,),
     ) -> bool | str:
-        return _validated(lambda: (parse_metadata(metadata), parse_address(server_url[0])))
+        # What another node is to give is not known yet: ComfyUI passes None, or nothing at all.
+        texts = [text for text in metadata if text is not None]
+        return _validated(lambda: (parse_metadata(texts), _parse_known(server_url[0])))
 
     def make(
         self,
@@ -127,18 +131,21 @@ class LabeledGridFromFolder(_SheetNode):
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, folder: str | None = None, server_url: str = "") -> bool | str:
-        # A folder that another node names is known only when that node has run.
+    def VALIDATE_INPUTS(
+        cls, folder: str | None = None, server_url: str | None = None
+    ) -> bool | str:
         return _validated(
             lambda: (
-                list_images(allowed_path(folder)) if folder is not None else None,
-                parse_address(server_url),
+                None if folder is None else _images_of(folder),
+                _parse_known(server_url),
             )
         )
 
     @classmethod
-    def IS_CHANGED(cls, folder: str | None = None, csv: str = "", **_: object) -> str | float:
-        if folder is None:
+    def IS_CHANGED(
+        cls, folder: str | None = None, csv: str | None = "", **_: object
+    ) -> str | float:
+        if folder is None or csv is None:
             return float("nan")  # named by another node and not known yet: equal to nothing
         try:
             table = _csv_of(folder, csv)
@@ -160,6 +167,10 @@ def _images_of(folder: str) -> tuple[Path, ...]:
 
 def _csv_of(folder: str, name: str) -> Path | None:
     return allowed_path(str(allowed_path(folder) / name.strip())) if name.strip() else None
+
+
+def _parse_known(server_url: str | None) -> Address | None:
+    return None if server_url is None else parse_address(server_url)
 
 
 def _work_folder() -> "tempfile.TemporaryDirectory[str]":

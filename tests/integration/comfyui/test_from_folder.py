@@ -99,7 +99,13 @@ def test_a_folder_with_images_passes_validation(
     labeled_grid_from_folder: Any, folder: Path
 ) -> None:
     assert labeled_grid_from_folder.VALIDATE_INPUTS(folder=str(folder)) is True
-    assert labeled_grid_from_folder.VALIDATE_INPUTS() is True, "named by another node"
+
+
+def test_a_folder_that_another_node_is_to_name_passes_validation(
+    labeled_grid_from_folder: Any,
+) -> None:
+    assert labeled_grid_from_folder.VALIDATE_INPUTS() is True
+    assert labeled_grid_from_folder.VALIDATE_INPUTS(folder=None, server_url=None) is True
 
 
 @pytest.mark.parametrize("name", ["/etc", "..", "../secrets", "renders/../../secrets", "link"])
@@ -166,6 +172,9 @@ def test_the_node_runs_anew_when_its_folder_changes(
     assert "no such file" in str(state())
 
 
-def test_a_folder_that_another_node_names_is_read_every_time(labeled_grid_from_folder: Any) -> None:
-    changed = labeled_grid_from_folder.IS_CHANGED()
-    assert changed != labeled_grid_from_folder.IS_CHANGED()
+@pytest.mark.parametrize("linked", [{}, {"folder": None}, {"folder": ".", "csv": None}])
+def test_a_folder_that_another_node_names_is_read_every_time(
+    labeled_grid_from_folder: Any, linked: dict[str, Any]
+) -> None:
+    changed = labeled_grid_from_folder.IS_CHANGED(**linked)
+    assert changed != labeled_grid_from_folder.IS_CHANGED(**linked)

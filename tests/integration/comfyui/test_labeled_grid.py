@@ -198,3 +198,7 @@ def test_wrong_inputs_are_marked_before_anything_runs(
 def test_good_inputs_pass_validation(labeled_grid: Any) -> None:
     assert labeled_grid.VALIDATE_INPUTS(metadata=["[{}]"], server_url=["https://h/prefix"]) is True
     assert labeled_grid.VALIDATE_INPUTS() is True
+
+
+def test_inputs_that_another_node_is_to_give_pass_validation(labeled_grid: Any) -> None:
+    assert labeled_grid.VALIDATE_INPUTS(metadata=(None,), server_url=(None,)) is True
