@@ -167,7 +167,7 @@ def test_both_ways_make_the_same_sheet(labeled_grid: Any, stack: DevStack) -> No
         ({"background": "no color"}, "background"),
         ({"template": "nonesuch"}, "there is no template 'nonesuch'; there are default"),
         ({"cell_width": 4096, "cell_height": 4096, "rows": 50, "cols": 50}, "what would fit"),
-        ({"metadata": '{"seed": 1}', "columns": "sampler"}, "no column 'sampler'"),
+        ({"metadata": '{"seed": 1}', "columns": "lens"}, "no column 'lens'"),
         ({"use_clip": True, "clip_model": "nonesuch"}, "'nonesuch'"),
     ],
 )
