@@ -15,6 +15,10 @@ from shared.keyspace import PREFIX, script_source
 from shared.settings import Settings
 from shared.tenants import ANONYMOUS
 
+REFUSALS = (ErrorCode.UNAUTHENTICATED, ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE)
+"""What any route that wants a tenant may answer. One that documents further problems with one of
+their statuses has to name these beside: its own answer replaces the common one."""
+
 _QUIET_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 
-from api.access import AccessControl
+from api.access import REFUSALS, AccessControl
 from api.compat.grid_service import opened_grids
 from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
@@ -16,6 +16,7 @@ from api.image_fetching import ImageFetcher
 from api.job_events import JobEvents
 from api.job_service import JobService
 from api.openapi import build_openapi
+from api.problems import documented
 from api.readiness import ReadinessService
 from api.request_context import RequestContext
 from api.request_metrics import RequestMetrics
@@ -72,7 +73,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         preview,
         templates,
     ):
-        app.include_router(routes.router, dependencies=[Depends(get_tenant)])
+        app.include_router(
+            routes.router,
+            dependencies=[Depends(get_tenant)],
+            responses=documented(*REFUSALS),
+        )
     app.include_router(health.router)
     if chosen.compat_root:
         app.include_router(compat.router)

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import re
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError as StorageError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from api.problems import STATUSES, problem, problem_response
 from api.request_context import request_id
@@ -73,7 +74,18 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
         instance=path,
         request_id=request_id(request),
     )
-    return problem_response(body, error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return problem_response(body, headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of the address (RFC 9110, 10.2.1); the framework names those of one route."""
+    return ", ".join(
+        method
+        for method in HTTPMethod
+        for scope in [{**request.scope, "method": method.value}]
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 async def _on_disconnect(_request: Request, _: ClientDisconnect) -> Response:

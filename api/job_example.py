@@ -1,4 +1,4 @@
-"""One finished job, for the OpenAPI description."""
+"""One job, finished and not, for the OpenAPI description."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ _CREATED = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 _FINISHED = _CREATED + timedelta(seconds=3)
 _URL = "http://127.0.0.1:8000/v1/jobs/019ceb98-cc48-7bd1-8e2c-9d4f5a6b7c8d"
 
-FINISHED_JOB = Job(
+_FINISHED_JOB = Job(
     id=_URL.rpartition("/")[2],
     status=JobStatus.SUCCEEDED,
     created_at=_CREATED,
@@ -57,15 +57,15 @@ FINISHED_JOB = Job(
 )
 
 
-def job_example(**changes: Any) -> dict[str, Any]:
-    """For an entry of a route's `responses`: a job with some of its fields changed."""
-    job = FINISHED_JOB.model_copy(update=changes)
-    return {"application/json": {"example": job.model_dump(mode="json", exclude_unset=True)}}
+def finished_job(**changes: Any) -> dict[str, Any]:
+    """With some of its fields changed."""
+    job = _FINISHED_JOB.model_copy(update=changes)
+    return job.model_dump(mode="json", exclude_unset=True)
 
 
-def waiting_job_example(status: JobStatus = JobStatus.QUEUED) -> dict[str, Any]:
-    """The same before it is done."""
-    return job_example(
+def unfinished_job(status: JobStatus = JobStatus.QUEUED) -> dict[str, Any]:
+    """For the `content` of an answer: the same job before it was done."""
+    job = finished_job(
         status=status,
         queue_position=1 if status is JobStatus.QUEUED else None,
         progress=Progress(stage=Stage.WAITING, done=0, total=2),
@@ -77,3 +77,4 @@ def waiting_job_example(status: JobStatus = JobStatus.QUEUED) -> dict[str, Any]:
         images=(),
         metrics=JobMetrics(),
     )
+    return {"application/json": {"example": job}}

@@ -78,8 +78,8 @@ def _add_common_errors(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             answers = operation["responses"]
-            checked = [it for it in operation.get("parameters", []) if it["in"] != "path"]
-            if checked:
+            parameters = operation.get("parameters", [])
+            if any(it["in"] != "path" or "pattern" in it["schema"] for it in parameters):
                 for status, answer in documented(ErrorCode.INVALID_REQUEST).items():
                     answers.setdefault(str(status), answer)
             if "requestBody" in operation:

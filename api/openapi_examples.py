@@ -2,9 +2,9 @@
 
 from typing import Any
 
-_ID = "01981c2e-7b1a-7c33-8f65-1d2a40b7c9e4"
+from api.job_example import finished_job
+
 _UPLOAD_ID = "01981c2e-5f02-7d11-9a44-83c0be5517aa"
-_URL = f"https://grids.example.com/v1/jobs/{_ID}"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 # A red pixel: the smallest picture that every reader takes.
@@ -29,35 +29,6 @@ _LABELED = {
     "label_source": "clip",
     "confidence": 0.83,
 }
-_JOB = {
-    "id": _ID,
-    "status": "succeeded",
-    "created_at": "2026-05-01T09:00:00Z",
-    "started_at": "2026-05-01T09:00:01Z",
-    "finished_at": "2026-05-01T09:00:04Z",
-    "expires_at": "2026-05-08T09:00:04Z",
-    "progress": {"stage": "done", "done": 1, "total": 1},
-    "attempts": 1,
-    "spec": {"cols": 1, "use_clip": True},
-    "result": {
-        "url": f"{_URL}/result",
-        "width": 276,
-        "height": 312,
-        "pages": 1,
-        "bytes": 81_204,
-        "sha256": _SHA256,
-        "media_type": "image/png",
-    },
-    "images": [_LABELED],
-    "metrics": {"queue_ms": 12, "caption_ms": 1480, "compose_ms": 210},
-    "urls": {
-        "self": _URL,
-        "cancel": f"{_URL}/cancel",
-        "result": f"{_URL}/result",
-        "manifest": f"{_URL}/manifest",
-    },
-    "metadata": {"shot": 7},
-}
 _BOX = {"x": 10, "y": 10, "width": 256, "height": 256}
 
 EXAMPLES: dict[str, Any] = {
@@ -67,7 +38,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "PreviewRequest": {"spec": {"cols": 3}, "count": 9},
     "PresignRequest": {"name": "owl.png"},
-    "Job": _JOB,
+    "Job": finished_job(),
     "Upload": _UPLOAD,
     "PresignedUpload": {
         "upload_id": _UPLOAD_ID,
@@ -128,12 +99,22 @@ DETAILS: dict[str, str] = {
     " file itself with POST /v1/uploads",
     "model_not_offered": "spec.clip_model: 'huge' is not offered here; offered: starter",
     "sheet_too_large": "a page of 132,810 x 132,810 pixels is too large",
+    "template_not_found": "there is no template 'nope'; GET /v1/templates lists those there are",
+    "template_read_only": "'default' is a built-in template and cannot be changed; choose another"
+    " name",
+    "template_exists": "there is a template 'mine' already; replace it with PUT /v1/templates/mine",
     "images_do_not_fit": "12 images do not fit into 3 x 3 cells, and overflow is 'error'",
     "job_not_found": "there is no job '...'",
     "job_expired": "job '...' has expired; its files are gone",
     "job_not_cancelable": "the job ended as succeeded already",
+    "job_not_retryable": "the job is running; only a failed or canceled one can be retried",
     "result_not_ready": "the job is running; ask again when its status is 'succeeded'",
+    "idempotency_in_progress": "another request with this Idempotency-Key is still being accepted;"
+    " send this one again shortly to get its job",
     "idempotency_mismatch": "this Idempotency-Key was used with a different payload; use a new key",
+    "unauthenticated": "this service wants an API key; send 'Authorization: Bearer KEY'",
+    "forbidden": "this is for the operator",
+    "rate_limited": "too many requests a minute; go on after the pause that Retry-After names",
     "quota_exceeded": "1000 of your jobs are waiting or running already; try again when some have"
     " finished",
     "service_full": "the service's queue is full (10000 jobs); try again later",

@@ -5,7 +5,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from api.dependencies import Bearer, FromServices, get_operator, is_operator
+from api.problems import documented
 from api.readiness import Readiness
+from shared.errors import ErrorCode as Code
 
 router = APIRouter(tags=["health"])
 
@@ -20,7 +22,11 @@ async def get_health() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is missing"}})
+@router.get(
+    "/readyz",
+    responses={503: {"model": Readiness, "description": "Something is missing"}},
+    openapi_extra={"security": [{}]},  # beside the key: none
+)
 async def get_readiness(
     request: Request, response: Response, services: FromServices, bearer: Bearer
 ) -> Readiness:
@@ -40,7 +46,10 @@ async def get_readiness(
     "/metrics",
     dependencies=[Depends(get_operator)],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"}},
+    responses={
+        200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"},
+        **documented(Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.SERVICE_UNAVAILABLE),
+    },
 )
 async def get_metrics(services: FromServices) -> Response:
     """Numbers of the whole service, for the operator's keys; any API process has them all."""

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api.dependencies import BaseUrl, FromServices, Tenant
-from api.job_example import waiting_job_example
+from api.job_example import unfinished_job
 from api.job_view import job_view
 from api.problems import documented
 from api.response_headers import header_docs
@@ -19,17 +19,15 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
     responses={
         200: {
             "description": "The job is canceled",
-            "content": waiting_job_example(JobStatus.CANCELED),
+            "content": unfinished_job(JobStatus.CANCELED),
         },
         202: {
             "model": Job,
             "description": "The job is running and stops at its next step",
-            "content": waiting_job_example(JobStatus.CANCELING),
+            "content": unfinished_job(JobStatus.CANCELING),
             "headers": header_docs("Retry-After"),
         },
-        **documented(
-            Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.JOB_NOT_CANCELABLE, Code.SERVICE_UNAVAILABLE
-        ),
+        **documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.JOB_NOT_CANCELABLE),
     },
 )
 async def cancel_job(
@@ -49,7 +47,7 @@ async def cancel_job(
     responses={
         202: {
             "description": "The job is queued again",
-            "content": waiting_job_example(),
+            "content": unfinished_job(),
             "headers": header_docs("Location", "Retry-After"),
         },
         **documented(
@@ -57,6 +55,7 @@ async def cancel_job(
             Code.JOB_EXPIRED,
             Code.JOB_NOT_RETRYABLE,
             Code.QUOTA_EXCEEDED,
+            Code.RATE_LIMITED,
             Code.SERVICE_FULL,
             Code.SERVICE_UNAVAILABLE,
         ),
@@ -77,7 +76,7 @@ async def retry_job(
     status_code=204,
     responses={
         204: {"description": "The job is gone"},
-        **documented(Code.JOB_NOT_FOUND, Code.SERVICE_UNAVAILABLE),
+        **documented(Code.JOB_NOT_FOUND),
     },
 )
 async def delete_job(job_id: str, services: FromServices, tenant: Tenant) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 
 from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
-from api.job_example import job_example, waiting_job_example
+from api.job_example import unfinished_job
 from api.job_view import job_summary, job_view
 from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
@@ -40,12 +40,11 @@ _submission = json_body("JobRequest") | multipart_body(
         200: {
             "model": Job,
             "description": "The job is over: it ended within the time of `Prefer: wait=N`",
-            "content": job_example(),
             "headers": header_docs("Location", "Preference-Applied"),
         },
         202: {
             "description": "The job is accepted",
-            "content": waiting_job_example(),
+            "content": unfinished_job(),
             "headers": header_docs("Location", "Retry-After", "Preference-Applied"),
         },
         **documented(
@@ -71,6 +70,7 @@ _submission = json_body("JobRequest") | multipart_body(
             Code.IDEMPOTENCY_IN_PROGRESS,
             Code.IDEMPOTENCY_MISMATCH,
             Code.QUOTA_EXCEEDED,
+            Code.RATE_LIMITED,
             Code.SERVICE_FULL,
             Code.SERVICE_UNAVAILABLE,
             Code.STORAGE_FULL,
@@ -119,7 +119,7 @@ async def submit_job(
     "",
     responses={
         200: {"description": "A page; it may hold fewer jobs than asked for, with more to come"},
-        **documented(Code.INVALID_REQUEST, Code.SERVICE_UNAVAILABLE),
+        **documented(Code.INVALID_REQUEST),
     },
 )
 async def list_jobs(
@@ -144,14 +144,13 @@ async def list_jobs(
     responses={
         200: {
             "description": "The job; without `Retry-After` it is over",
-            "content": job_example(),
             "headers": header_docs("ETag", "Retry-After"),
         },
         304: {
             "description": "The caller has this answer already",
             "headers": header_docs("ETag", "Retry-After"),
         },
-        **documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.SERVICE_UNAVAILABLE),
+        **documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED),
     },
 )
 async def get_job(

@@ -13,13 +13,7 @@ from shared.schemas import SheetFormat
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
-_problems = documented(
-    Code.INVALID_REQUEST,
-    Code.JOB_NOT_FOUND,
-    Code.JOB_EXPIRED,
-    Code.RESULT_NOT_READY,
-    Code.SERVICE_UNAVAILABLE,
-)
+_problems = documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.RESULT_NOT_READY)
 
 
 @router.get(

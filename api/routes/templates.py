@@ -17,7 +17,15 @@ from shared.templates import BUILT_IN_TEMPLATES, NamedTemplate, Template, Templa
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"])
 
-_writing = (Code.INVALID_REQUEST, Code.INVALID_SPEC, Code.TEMPLATE_READ_ONLY, Code.QUOTA_EXCEEDED)
+_writing = (
+    Code.INVALID_REQUEST,
+    Code.REQUEST_TOO_LARGE,
+    Code.REQUEST_TOO_SLOW,
+    Code.INVALID_SPEC,
+    Code.TEMPLATE_READ_ONLY,
+    Code.QUOTA_EXCEEDED,
+    Code.RATE_LIMITED,
+)
 
 
 class ListedTemplate(NamedTemplate):

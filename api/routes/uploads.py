@@ -29,7 +29,6 @@ _content = multipart_body({"file": {"type": "string", "format": "binary"}}, requ
         Code.REQUEST_TOO_SLOW,
         Code.NOT_AN_IMAGE,
         Code.TOO_MANY_PIXELS,
-        Code.SERVICE_UNAVAILABLE,
         Code.STORAGE_FULL,
     ),
     openapi_extra={"requestBody": {"required": True, "content": _content | binary("image/*")}},
@@ -63,7 +62,6 @@ async def upload_image(
         Code.REQUEST_TOO_LARGE,
         Code.REQUEST_TOO_SLOW,
         Code.PRESIGN_NOT_OFFERED,
-        Code.SERVICE_UNAVAILABLE,
     ),
     openapi_extra={"requestBody": {"content": json_body("PresignRequest")}},
 )

@@ -23,8 +23,9 @@ def impatient(api_settings: Settings) -> Iterator[httpx.Client]:
 
 def connect(client: httpx.Client, headers: str) -> socket.socket:
     """A connection on which a POST with `headers` to `/v1/jobs` has begun."""
-    caller = socket.create_connection((client.base_url.host, client.base_url.port or 80), 10)
-    head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n"
+    host, port = client.base_url.host, client.base_url.port or 80
+    caller = socket.create_connection((host, port), 10)
+    head = f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n\r\n"
     caller.sendall(head.encode())
     return caller
 

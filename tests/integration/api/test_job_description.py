@@ -1,4 +1,5 @@
-"""The OpenAPI description of the job endpoints tells what the answers are."""
+"""The OpenAPI description of the job endpoints, held against the headers of answers, and against
+answers that take a worker: what test_description.py asks for at random does not come so far."""
 
 from typing import Any
 
@@ -6,7 +7,6 @@ import httpx
 import pytest
 
 from shared.job_lifecycle import JobLifecycle
-from shared.schemas import Job
 from tests.integration.api.hand_work import begin, fail, new_job
 from tests.integration.api.served import png
 
@@ -27,20 +27,6 @@ def assert_described(paths: dict[str, Any], path: str, answer: httpx.Response) -
         assert answer.headers["Content-Type"].partition(";")[0] in told["content"]
 
 
-def test_every_example_is_a_job(paths: dict[str, Any]) -> None:
-    examples = [
-        content["example"]
-        for operations in paths.values()
-        for operation in operations.values()
-        for answer in operation["responses"].values()
-        for kind, content in answer.get("content", {}).items()
-        if kind == "application/json" and "example" in content
-    ]
-    assert len(examples) >= 6
-    for example in examples:
-        Job.model_validate(example)
-
-
 def test_answers_are_as_described(
     client: httpx.Client, paths: dict[str, Any], worker: JobLifecycle
 ) -> None:
@@ -49,8 +35,6 @@ def test_answers_are_as_described(
     accepted = client.post(jobs, files=[("images", ("a.png", png()))], headers=headers)
     url = f"{jobs}/{accepted.json()['id']}"
     assert_described(paths, jobs, accepted)
-    assert_described(paths, jobs, client.get(jobs))
-    assert_described(paths, jobs, client.get(jobs, params={"limit": 0}))
     known = client.get(url)
     assert_described(paths, job, known)
     same = client.get(url, headers={"If-None-Match": known.headers["ETag"]})
@@ -63,8 +47,6 @@ def test_answers_are_as_described(
     last = next(line for line in end.text.splitlines() if line.startswith("id: "))
     told = client.get(f"{url}/events", headers={"Last-Event-ID": last.removeprefix("id: ")})
     assert_described(paths, events, told)
-    assert_described(paths, job, client.delete(url))
-    assert_described(paths, job, client.delete(url))
     running = new_job(client)
     begin(worker)
     assert_described(paths, f"{job}/cancel", client.post(f"{jobs}/{running}/cancel"))

@@ -36,6 +36,12 @@ def test_addresses_and_methods_that_are_not_there_are_problems_too(
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
 
 
+def test_a_wrong_method_is_told_all_that_its_address_has(client: httpx.Client) -> None:
+    answer = client.patch("/v1/jobs/some-job")
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "DELETE"}
+
+
 def test_a_host_header_that_is_no_address_breaks_nothing(client: httpx.Client) -> None:
     answer = client.post("/v1/jobs", files=[image_part("a.png")], headers={"Host": "[::"})
     assert answer.status_code in (400, 401), answer.text
