@@ -9,11 +9,12 @@ from uuid6 import uuid7
 from api.image_intake import ImageIntake
 from api.submission import Submission
 from api.submission_readers import SubmissionReader
+from shared.axes import AUTO, foreseen_axes
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_record import IdempotencyKey, JobRecord, NewJob
 from shared.job_store import JobStore
-from shared.labels import needs_caption
+from shared.labels import compares_features, needs_caption
 from shared.layout import plan_sheet
 from shared.object_storage import ObjectStorage
 from shared.schemas import JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
@@ -110,7 +111,10 @@ class JobService:
                 for image, row in zip(images, match.rows, strict=True)
             )
             warnings += match.warnings
-        plan_sheet(spec, len(images), max_pixels=self._settings.max_sheet_pixels)
+        axes = foreseen_axes(spec.axes, [{**i.metadata, **(i.csv_row or {})} for i in images])
+        if axes or spec.axes in (None, AUTO):
+            max_pixels = self._settings.max_sheet_pixels
+            plan_sheet(spec, len(images), max_pixels=max_pixels, axes=axes)
         return NewJob(
             id=submission.job_id,
             tenant=tenant,
@@ -144,7 +148,10 @@ def _parse_csv_part(data: bytes) -> CsvTable:
 
 
 def _to_caption(images: tuple[SourceImage, ...], spec: JobSpec) -> tuple[int, ...]:
-    return tuple(index for index, image in enumerate(images) if needs_caption(image, spec))
+    compared = compares_features(spec)
+    return tuple(
+        index for index, image in enumerate(images) if compared or needs_caption(image, spec)
+    )
 
 
 def _checked(job_id: str) -> str:

@@ -17,7 +17,7 @@ from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
-from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.labels import compares_features, label_warnings, needs_caption, resolve_label
 from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
 from shared.settings import Settings
 from shared.templates import apply_template
@@ -65,8 +65,8 @@ def make_sheet(
 ) -> LocalSheet:
     """Label the images at `paths` and write their sheet as `output`, further pages beside it.
 
-    `captioning` is needed where `spec.use_clip` is set. Raises `GridscribeError` as the service
-    would answer it, and `InputError` when Pillow is not installed.
+    `captioning` is needed where `spec.use_clip` is set or pictures are compared. Raises
+    `GridscribeError` as the service would answer it, and `InputError` when Pillow is not installed.
     """
     with _extra("compose"):
         from worker.pipeline.render import SheetEntry, render_sheet
@@ -92,6 +92,7 @@ def make_sheet(
                 reasons=tuple(fall.detail for fall in resolved.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
+                features=caption.features if caption else None,
                 metadata=dict(image.csv_row or {}),
                 open=image.open,
             )
@@ -149,12 +150,12 @@ def _caption(
     captioning: "Captioning",
     on_progress: OnProgress,
 ) -> dict[int, ImageCaption]:
-    """Captions by the index of their image, for the images that nothing else labels."""
-    from worker.captioning.captioning import CaptionRequest
+    """Captions by the index of their image: those that nothing else labels, or all."""
+    from worker.caption_requests import caption_request
     from worker.pipeline.pictures import open_picture
 
-    wanted = [index for index, image in enumerate(images) if needs_caption(image, spec)]
-    request = CaptionRequest(model=spec.clip_model, min_confidence=spec.min_confidence)
+    compared = compares_features(spec)
+    wanted = [i for i, image in enumerate(images) if compared or needs_caption(image, spec)]
     side = captioning.input_size
     captions: dict[int, ImageCaption] = {}
     in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
@@ -171,7 +172,7 @@ def _caption(
         except UnreadableImageError as error:
             captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
             continue
-        in_flight.append((index, captioning.submit(picture, request)))
+        in_flight.append((index, captioning.submit(picture, caption_request(spec, images[index]))))
         if len(in_flight) >= _PICTURES_IN_FLIGHT:
             take_oldest()
     while in_flight:

@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     MODEL_NOT_OFFERED = "model_not_offered"
     SHEET_TOO_LARGE = "sheet_too_large"
     IMAGES_DO_NOT_FIT = "images_do_not_fit"
+    TOO_MANY_VALUES = "too_many_values"
     UNKNOWN_UPLOAD = "unknown_upload"
     JOB_NOT_FOUND = "job_not_found"
     JOB_EXPIRED = "job_expired"

@@ -3,12 +3,12 @@
 The order: CSV row, what the request says of the image, CLIP, filename.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from shared.column_values import value_text
 from shared.csv_labels import filename_column
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource
 
@@ -53,6 +53,11 @@ class ResolvedLabel:
 def needs_caption(image: DescribedImage, spec: JobSpec) -> bool:
     """Whether CLIP is to be asked: it was wanted, and neither CSV nor request label the image."""
     return spec.use_clip and not (_csv_text(image, spec) or _request_text(image, spec))
+
+
+def compares_features(spec: JobSpec) -> bool:
+    """Whether every picture goes through the model, be it labeled or not, to be compared."""
+    return spec.sort == "similarity" or (spec.stack_duplicates and spec.use_clip)
 
 
 def resolve_label(
@@ -116,7 +121,7 @@ def _request_text(image: DescribedImage, spec: JobSpec) -> str:
 
 def _asked_text(values: Mapping[str, object], spec: JobSpec) -> str:
     """One asked column's value alone, several as `column: value` lines; empty ones left out."""
-    asked = {column: _plain(values.get(column)) for column in spec.labels}
+    asked = {column: value_text(values.get(column)) for column in spec.labels}
     if len(asked) == 1:
         return next(iter(asked.values()))
     return _lines({column: text for column, text in asked.items() if text})
@@ -124,12 +129,6 @@ def _asked_text(values: Mapping[str, object], spec: JobSpec) -> str:
 
 def _lines(values: Mapping[str, str]) -> str:
     return "\n".join(f"{column}: {value}" for column, value in values.items())
-
-
-def _plain(value: object) -> str:
-    if value is None:
-        return ""
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _csv_fall(image: DescribedImage, spec: JobSpec) -> Fall:

@@ -4,7 +4,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_extra_types.color import Color
 
 
@@ -106,6 +114,27 @@ class Preprocessing(StrictModel):
     saturation: Strength | None = None
 
 
+class Axes(StrictModel):
+    """The columns of the CSV, or keys of the images' metadata, that place each image.
+
+    Where only one is given, the images of each of its values stand in the order of the sheet.
+    """
+
+    rows_by: ShortText | None = None
+    cols_by: ShortText | None = None
+
+    @model_validator(mode="after")
+    def _name_one(self) -> "Axes":
+        if not (self.rows_by or self.cols_by):
+            raise ValueError("name a column in `rows_by`, in `cols_by` or in both")
+        if self.rows_by == self.cols_by:
+            raise ValueError("`rows_by` and `cols_by` name the same column")
+        return self
+
+
+Sort = Annotated[str, StringConstraints(pattern=r"^(name|similarity|column:.{1,200})$")]
+
+
 class JobSpec(StrictModel):
     """How the sheet is to look and where its labels come from. Every field is optional."""
 
@@ -134,6 +163,12 @@ class JobSpec(StrictModel):
     label_position: LabelPosition = LabelPosition.BAND
     title: Annotated[str, StringConstraints(max_length=500)] | None = None
     overflow: Overflow = Overflow.PAGES
+    axes: Axes | Literal["auto"] | None = None
+    """An X/Y plot: the values decide rows and columns, and `rows`, `cols` and `overflow` do not."""
+    sort: Sort | None = None
+    """`name` (img_2 before img_10), `column:NAME`, or `similarity`; None keeps the order given."""
+    stack_duplicates: bool = False
+    """Show pictures that look the same as one, with their number on it."""
     ttl_seconds: Annotated[int, Field(ge=60, le=90 * 24 * 3600)] | None = None
     priority: Priority = Priority.NORMAL
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
@@ -199,6 +234,8 @@ class ImageCaption(StrictModel):
     """Why there is no text, or why another model than the asked one was used."""
     fallback: bool = False
     """True where another model than the asked one, or none, had to do."""
+    features: str | None = None
+    """The model's view of the picture, packed; only where the spec compares pictures."""
 
 
 # --- What a caller gets -------------------------------------------------------------------------
@@ -290,6 +327,8 @@ class ManifestImage(LabeledImage):
     """Picture's place and caption band together."""
     picture: Box | None
     """The very pixels of the picture; None where a placeholder stands."""
+    stacked_on: int | None = None
+    """Index of the image that stands for this one too: page and boxes are that one's."""
     reasons: tuple[str, ...] = ()
     """Why the sources before the winning one did not give the label."""
     facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
@@ -304,6 +343,19 @@ class ManifestPage(StrictModel):
     height: int
 
 
+class ManifestAxis(StrictModel):
+    column: str | None
+    """None where the images of a value stand one after the other."""
+    values: tuple[str, ...]
+
+
+class ManifestAxes(StrictModel):
+    """The X/Y plot; a page shows those of the row values that it has images for."""
+
+    rows: ManifestAxis
+    cols: ManifestAxis
+
+
 class Manifest(StrictModel):
     """`GET /v1/jobs/{id}/manifest`."""
 
@@ -312,6 +364,8 @@ class Manifest(StrictModel):
     cols: int
     pages: tuple[ManifestPage, ...]
     images: tuple[ManifestImage, ...]
+    """In the order in which they were sent; `page`, `row` and `col` say where each stands."""
+    axes: ManifestAxes | None = None
     warnings: tuple[JobWarning, ...] = ()
 
 

@@ -8,7 +8,8 @@ from shared.job_lifecycle import CaptionWork, Commit
 from shared.schemas import ImageCaption
 from shared.work_units import Ticket
 from worker.backend import Backend
-from worker.captioning.captioning import Captioning, CaptionRequest
+from worker.caption_requests import caption_request
+from worker.captioning.captioning import Captioning
 from worker.lease import Lease
 from worker.pipeline.pictures import open_picture
 
@@ -38,7 +39,6 @@ def _caption(
     backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
-    request = CaptionRequest(model=work.spec.clip_model, min_confidence=work.spec.min_confidence)
     side = captioning.input_size
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
@@ -50,7 +50,7 @@ def _caption(
             except UnreadableImageError as error:
                 futures.append(_unreadable(error))
                 continue
-        futures.append(captioning.submit(picture, request))
+        futures.append(captioning.submit(picture, caption_request(work.spec, image)))
     captions: list[ImageCaption] = []
     for future in futures:
         if lease.ended():

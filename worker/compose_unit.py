@@ -84,6 +84,7 @@ def label_entries(
                 reasons=tuple(fall.detail for fall in label.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
+                features=caption.features if caption else None,
                 metadata={**image.metadata, **(image.csv_row or {})},
                 open=partial(backend.storage.open, image.key),
             )

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from shared.layout import line_height
+from shared.text_metrics import line_height
 from worker.pipeline.typeface import Typeface, Weight, typeface
 
 MAX_CHARACTERS = 4000
