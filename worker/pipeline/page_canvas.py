@@ -168,13 +168,12 @@ class PageCanvas:
         """
         corners = (box.x, box.y, box.x + box.width, box.y + box.height)
         tile = self.image.crop(corners)  # its edges clip what a glyph would draw outside
-        draw = ImageDraw.Draw(tile)
         height = line_height(face.size)
         first_baseline = top + (height - face.ascent - face.descent) // 2 + face.ascent
         for number, line in enumerate(lines):
             slack = box.width - face.width(line)
             x = slack / 2 if indent is None else slack - indent
-            face.draw(draw, x, first_baseline + number * height, line, ink)
+            face.draw(tile, x, first_baseline + number * height, line, ink)
         self.image.paste(tile, corners)
 
 
