@@ -61,6 +61,10 @@ lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and d
 .PHONY: check
 check: lint test ## lint and test
 
+.PHONY: gallery
+gallery: $(INSTALLED) ## Draw the sheets of docs/gallery anew
+	@$(BIN)/python docs/gallery/draw.py
+
 # Run it with the oldest Python that pyproject.toml allows: newer ones can install its pins too.
 # Arbitrary equality (===) keeps out builds such as 2.15.0+cpu, which == would let in.
 .PHONY: constraints
