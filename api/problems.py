@@ -29,6 +29,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.MODEL_NOT_OFFERED: 422,
     ErrorCode.SHEET_TOO_LARGE: 422,
     ErrorCode.IMAGES_DO_NOT_FIT: 422,
+    ErrorCode.TOO_MANY_VALUES: 422,
     ErrorCode.UNKNOWN_UPLOAD: 422,
     ErrorCode.PRESIGN_NOT_OFFERED: 409,
     ErrorCode.URL_NOT_ALLOWED: 422,

@@ -18,7 +18,7 @@ from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
-from shared.labels import label_warnings, needs_caption
+from shared.labels import known_metadata, label_warnings
 from shared.parameters import Parameters
 from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
 from shared.settings import Settings
@@ -68,8 +68,8 @@ def make_sheet(
 ) -> LocalSheet:
     """Label the images at `paths` and write their sheet as `output`, further pages beside it.
 
-    `captioning` is needed where `spec.use_clip` is set. Raises `GridscribeError` as the service
-    would answer it, and `InputError` when Pillow is not installed.
+    `captioning` is needed where `spec.use_clip` is set or pictures are compared. Raises
+    `GridscribeError` as the service would answer it, and `InputError` when Pillow is not installed.
     """
     with needs_extra("compose"):
         from worker.pipeline.metadata.embedded import read_metadata
@@ -101,7 +101,8 @@ def make_sheet(
                 reasons=tuple(fall.detail for fall in resolved.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
-                metadata={**embedded[index], **(image.csv_row or {})},
+                features=caption.features if caption else None,
+                metadata=known_metadata(image, embedded[index]),
                 open=image.open,
             )
         )
@@ -161,14 +162,15 @@ def _caption(
     captioning: "Captioning",
     on_progress: OnProgress,
 ) -> dict[int, ImageCaption]:
-    """Captions by the index of their image, for the images that nothing else labels."""
-    from worker.captioning.captioning import CaptionRequest
+    """Captions by the index of their image: those that nothing else labels, or all."""
+    from worker.caption_requests import caption_request
     from worker.pipeline.pictures import open_picture
 
-    wanted = [
-        index for index, image in enumerate(images) if needs_caption(image, spec, embedded[index])
-    ]
-    request = CaptionRequest(model=spec.clip_model, min_confidence=spec.min_confidence)
+    requests = {
+        index: request
+        for index, image in enumerate(images)
+        if (request := caption_request(spec, image, embedded[index]))
+    }
     side = captioning.input_size
     captions: dict[int, ImageCaption] = {}
     in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
@@ -176,9 +178,9 @@ def _caption(
     def take_oldest() -> None:
         index, future = in_flight.popleft()
         captions[index] = future.result()
-        on_progress(Stage.CAPTIONING, len(captions), len(wanted))
+        on_progress(Stage.CAPTIONING, len(captions), len(requests))
 
-    for index in wanted:
+    for index, request in requests.items():
         try:
             with images[index].open() as file:
                 picture = open_picture(file, (side, side))

@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     MODEL_NOT_OFFERED = "model_not_offered"
     SHEET_TOO_LARGE = "sheet_too_large"
     IMAGES_DO_NOT_FIT = "images_do_not_fit"
+    TOO_MANY_VALUES = "too_many_values"
     UNKNOWN_UPLOAD = "unknown_upload"
     PRESIGN_NOT_OFFERED = "presign_not_offered"
     URL_NOT_ALLOWED = "url_not_allowed"

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     beat_seconds: float = Field(default=5.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
 
+    # Drawing.
+    font_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders with fonts for scripts that the shipped one lacks, comma separated."""
+
     # Limits of what one caller may ask.
     max_request_bytes: int = 512 * MEBIBYTE
     body_timeout_seconds: float = Field(default=900.0, gt=0)
@@ -115,7 +119,7 @@ class Settings(BaseSettings):
     upload_ttl_seconds: int = 24 * 3600
     idempotency_ttl_seconds: int = 24 * 3600
 
-    @field_validator("clip_models", "allowed_networks", "allowed_ports", mode="before")
+    @field_validator("clip_models", "font_dirs", "allowed_networks", "allowed_ports", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -5,11 +5,11 @@ from concurrent.futures import Future
 
 from shared.errors import UnreadableImageError
 from shared.job_lifecycle import CaptionWork, Commit
-from shared.labels import needs_caption
 from shared.schemas import ImageCaption
 from shared.work_units import Ticket
 from worker.backend import Backend
-from worker.captioning.captioning import Captioning, CaptionRequest
+from worker.caption_requests import caption_request
+from worker.captioning.captioning import Captioning
 from worker.lease import Lease
 from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.pictures import open_picture
@@ -43,14 +43,14 @@ def _caption(
     backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
-    request = CaptionRequest(model=work.spec.clip_model, min_confidence=work.spec.min_confidence)
     side = captioning.input_size
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
         if lease.ended():
             break
         with backend.storage.open(image.key) as file:
-            if not needs_caption(image, work.spec, read_metadata(file)):
+            request = caption_request(work.spec, image, read_metadata(file))
+            if request is None:
                 futures.append(_finished(EMBEDDED_LABEL))
                 continue
             try:

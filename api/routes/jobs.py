@@ -68,6 +68,7 @@ _submission = json_body("JobRequest") | multipart_body(
             Code.MODEL_NOT_OFFERED,
             Code.SHEET_TOO_LARGE,
             Code.IMAGES_DO_NOT_FIT,
+            Code.TOO_MANY_VALUES,
             Code.IDEMPOTENCY_IN_PROGRESS,
             Code.IDEMPOTENCY_MISMATCH,
             Code.QUOTA_EXCEEDED,

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/preview", tags=["preview"])
         Code.MODEL_NOT_OFFERED,
         Code.SHEET_TOO_LARGE,
         Code.IMAGES_DO_NOT_FIT,
+        Code.TOO_MANY_VALUES,
     ),
     openapi_extra={"requestBody": {"required": True, "content": json_body("PreviewRequest")}},
 )

@@ -35,6 +35,21 @@ def spec_options(
     ] = None,
     title: Annotated[str | None, _LAYOUT(help="A line above the sheet.")] = None,
     overflow: Annotated[Overflow | None, _LAYOUT(help="For images past the last cell.")] = None,
+    sort: Annotated[
+        str | None, _LAYOUT(metavar="name|similarity|column:NAME", help="Default: as given.")
+    ] = None,
+    stack_duplicates: Annotated[
+        bool | None, _LAYOUT("--stack-duplicates", help="Show pictures that look the same as one.")
+    ] = None,
+    rows_by: Annotated[
+        str | None, _LAYOUT(metavar="COLUMN", help="An X/Y plot: a row for each value.")
+    ] = None,
+    cols_by: Annotated[
+        str | None, _LAYOUT(metavar="COLUMN", help="And a column for each value.")
+    ] = None,
+    auto_axes: Annotated[
+        bool | None, _LAYOUT("--auto-axes", help="Find the two columns of an X/Y plot.")
+    ] = None,
     template: Annotated[str | None, _LAYOUT(help="A preset; other options win.")] = None,
     save_as: Annotated[
         str | None, _LAYOUT("--save-template", metavar="NAME", help="Keep this layout.")
@@ -95,6 +110,9 @@ def spec_options(
         background=_color(background),
         title=title,
         overflow=overflow,
+        sort=sort,
+        stack_duplicates=stack_duplicates,
+        axes="auto" if auto_axes else _given(rows_by=rows_by, cols_by=cols_by) or None,
         template=template,
         format=output_format,
         quality=quality,

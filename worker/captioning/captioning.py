@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from shared.schemas import ImageCaption
@@ -15,9 +16,11 @@ from worker.captioning.model_registry import STARTER, ModelRegistry, ServedModel
 from worker.captioning.text_features import classifiers
 from worker.captioning.vocabulary import default_vocabulary
 from worker.captioning.zero_shot import caption
+from worker.pipeline.image_features import pack
 
 logger = logging.getLogger(__name__)
 
+NOT_LABELED = "CLIP was asked to compare the picture, not to label it"
 UNLOADED_INPUT_SIZE = 256
 """What most models read, for callers that decode before any model is there."""
 
@@ -30,6 +33,9 @@ class CaptionRequest:
     """One of the deployment's models; None means its default."""
     min_confidence: float | None = None
     """None means the model's own bar."""
+    wants_text: bool = True
+    wants_features: bool = False
+    """Hand the model's features over, packed, for pictures to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +134,7 @@ class Captioning:
             if not outcome.set_running_or_notify_cancel():
                 return
             try:
-                found = caption(
-                    encoded.result(),
-                    model.classifiers,
-                    model.captioner.scoring,
-                    model=model.captioner.name,
-                    min_confidence=request.min_confidence,
-                )
+                found = _described(encoded.result(), model, request)
             except Exception as error:  # noqa: BLE001 # whatever the model raised for this picture
                 found = _failed(model, error)
             outcome.set_result(choice.outcome(found))
@@ -196,6 +196,22 @@ class Captioning:
             else "its images are not captioned and keep their file names",
             self._config.model_retry_seconds,
         )
+
+
+def _described(feature: FloatArray, model: ServedModel, request: CaptionRequest) -> ImageCaption:
+    name = model.captioner.name
+    found = ImageCaption(model=name, reason=NOT_LABELED)
+    if request.wants_text:
+        found = caption(
+            feature,
+            model.classifiers,
+            model.captioner.scoring,
+            model=name,
+            min_confidence=request.min_confidence,
+        )
+    if request.wants_features and np.isfinite(feature).all():
+        found = found.model_copy(update={"features": pack(feature)})
+    return found
 
 
 def _failed(model: ServedModel, error: Exception) -> ImageCaption:

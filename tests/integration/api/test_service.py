@@ -68,6 +68,15 @@ def test_a_preview_gives_the_geometry_without_a_job(
     assert_nothing_is_left()
 
 
+def test_a_preview_of_an_xy_plot_needs_no_values(client: httpx.Client) -> None:
+    spec = {"rows": 9, "cols": 9, "axes": {"rows_by": "sampler", "cols_by": "cfg"}}
+    body = {"spec": spec, "count": 7, "axis_counts": {"rows": 2, "cols": 3}}
+    sheet = client.post("/v1/preview", json=body).json()
+    assert (sheet["rows"], sheet["cols"], len(sheet["pages"])) == (2, 3, 2)
+    kinds = [header["kind"] for header in sheet["headers"] if header["page"] == 1]
+    assert sorted(kinds) == ["col"] * 3 + ["col_name"] + ["row"] * 2 + ["row_name"]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "location"),
     [

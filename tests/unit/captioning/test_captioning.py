@@ -10,6 +10,7 @@ from PIL import Image
 
 import gridscribe
 from worker.captioning.captioning import Captioning, CaptioningConfig, CaptionRequest
+from worker.pipeline.image_features import unpack
 
 COFFEE = Path(gridscribe.__file__).parent / "samples" / "coffee.jpg"
 MISSING = "local-dir:/does/not/exist"
@@ -71,6 +72,25 @@ def test_a_request_may_ask_for_more_confidence(start: Start, coffee: Image.Image
     assert found.text is None
     assert found.reason is not None
     assert "below 1.00" in found.reason
+
+
+def test_features_are_handed_over_only_where_they_are_asked_for(
+    start: Start, coffee: Image.Image
+) -> None:
+    captioning = start()
+    plain = captioning.submit(coffee, CaptionRequest()).result(30)
+    assert plain.features is None
+
+    asked = CaptionRequest(wants_text=False, wants_features=True)
+    smaller = coffee.resize((coffee.width // 2, coffee.height // 2))
+    seen = [
+        captioning.submit(it, asked).result(30)
+        for it in (coffee, smaller, Image.new("RGB", (99, 99)))
+    ]
+    assert all(found.text is None and not found.facets for found in seen)
+    same, copy, black = unpack([found.features or "" for found in seen])
+    assert same @ copy > 0.9
+    assert same @ black < 0.5
 
 
 def test_the_starter_serves_for_a_model_that_cannot_be_loaded(
