@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.job_service import check_model
+from api.job_service import check_model, check_vocabulary
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.layout import plan_sheet
 from shared.schemas import Box, JobSpec, ManifestPage, StrictModel
@@ -49,6 +49,7 @@ def preview(request: PreviewRequest, settings: Settings) -> Preview:
         )
     spec = apply_template(request.spec)
     check_model(spec, settings)
+    check_vocabulary(spec, settings)
     layout = plan_sheet(spec, request.count, max_pixels=settings.max_sheet_pixels)
     return Preview(
         rows=layout.rows,

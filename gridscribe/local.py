@@ -154,7 +154,7 @@ def _caption(
     from worker.pipeline.pictures import open_picture
 
     wanted = [index for index, image in enumerate(images) if needs_caption(image, spec)]
-    request = CaptionRequest(model=spec.clip_model, min_confidence=spec.min_confidence)
+    request = CaptionRequest.of(spec)
     side = captioning.input_size
     captions: dict[int, ImageCaption] = {}
     in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()

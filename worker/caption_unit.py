@@ -29,6 +29,10 @@ def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> No
             lifecycle.yield_unit(ticket)
         elif lifecycle.commit_captions(ticket, captions) is not Commit.COMMITTED:
             logger.warning("late commit refused: %s", ticket)
+        else:
+            logger.info(
+                "captioned %s; pictures recalled: %d, looked at: %d", ticket, *captioning.recalled
+            )
     except Exception as error:
         logger.exception("captioning failed: %s", ticket)
         lifecycle.fail_attempt(ticket, f"{type(error).__name__}: {error}")
@@ -38,19 +42,23 @@ def _caption(
     backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
-    request = CaptionRequest(model=work.spec.clip_model, min_confidence=work.spec.min_confidence)
+    request = CaptionRequest.of(work.spec)
     side = captioning.input_size
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
         if lease.ended():
             break
+        if known := captioning.recall(image.sha256, request):
+            futures.append(_ready(known))
+            continue
         with backend.storage.open(image.key) as file:
             try:
                 picture = open_picture(file, (side, side))
             except UnreadableImageError as error:
-                futures.append(_unreadable(error))
+                reason = f"the picture cannot be read: {error}"
+                futures.append(_ready(ImageCaption(reason=reason)))
                 continue
-        futures.append(captioning.submit(picture, request))
+        futures.append(captioning.submit(picture, request, content=image.sha256))
     captions: list[ImageCaption] = []
     for future in futures:
         if lease.ended():
@@ -61,7 +69,7 @@ def _caption(
     return None if lease.ended() else captions
 
 
-def _unreadable(error: UnreadableImageError) -> Future[ImageCaption]:
+def _ready(caption: ImageCaption) -> Future[ImageCaption]:
     future: Future[ImageCaption] = Future()
-    future.set_result(ImageCaption(reason=f"the picture cannot be read: {error}"))
+    future.set_result(caption)
     return future

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from shared.vocabulary import Facet, parse_facet
 from worker.captioning.captioner import FloatArray, Scoring
-from worker.captioning.vocabulary import Facet, parse_facet
 from worker.captioning.zero_shot import FacetClassifier, caption, ensemble
 
 SCORING = Scoring(scale=10.0, min_confidence=0.3, min_margin=0.1)
