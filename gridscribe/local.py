@@ -75,7 +75,7 @@ def make_sheet(
     match = _match_csv(spec, csv, [path.name for path in paths])
     rows = match.rows if match else (None,) * len(paths)
     images = [LocalImage(path, row) for path, row in zip(paths, rows, strict=True)]
-    captions = _caption(spec, images, captioning, on_progress) if captioning else {}
+    captions = caption_images(spec, images, captioning, on_progress) if captioning else {}
 
     entries: list[SheetEntry] = []
     warnings: list[JobWarning] = list(match.warnings) if match else []
@@ -114,6 +114,46 @@ def make_sheet(
     return LocalSheet(pages, sheet.manifest.model_copy(update={"warnings": told}))
 
 
+def caption_images(
+    spec: JobSpec,
+    images: Sequence[LocalImage],
+    captioning: "Captioning",
+    on_progress: OnProgress,
+) -> dict[int, ImageCaption]:
+    """Captions by the index of their image, for the images that nothing else labels.
+
+    Raises `GridscribeError` UNKNOWN_VOCABULARY.
+    """
+    from worker.captioning.captioning import CaptionRequest
+    from worker.pipeline.pictures import open_picture
+
+    wanted = [index for index, image in enumerate(images) if needs_caption(image, spec)]
+    request = CaptionRequest.of(spec)
+    request.wording.terms(Settings().vocabularies_dir)
+    side = captioning.input_size
+    captions: dict[int, ImageCaption] = {}
+    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
+
+    def take_oldest() -> None:
+        index, future = in_flight.popleft()
+        captions[index] = future.result()
+        on_progress(Stage.CAPTIONING, len(captions), len(wanted))
+
+    for index in wanted:
+        try:
+            with images[index].open() as file:
+                picture = open_picture(file, (side, side))
+        except UnreadableImageError as error:
+            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
+            continue
+        in_flight.append((index, captioning.submit(picture, request)))
+        if len(in_flight) >= _PICTURES_IN_FLIGHT:
+            take_oldest()
+    while in_flight:
+        take_oldest()
+    return captions
+
+
 @contextlib.contextmanager
 def local_captioning(model: str | None) -> Iterator["Captioning"]:
     """A loaded captioning model: `model`, else the first of the setting `clip_models`.
@@ -141,42 +181,6 @@ def _match_csv(spec: JobSpec, csv: Path | None, names: Sequence[str]) -> CsvMatc
     table = parse_csv(csv.read_bytes())
     check_columns(spec, table, [])
     return match_rows(table, names)
-
-
-def _caption(
-    spec: JobSpec,
-    images: Sequence[LocalImage],
-    captioning: "Captioning",
-    on_progress: OnProgress,
-) -> dict[int, ImageCaption]:
-    """Captions by the index of their image, for the images that nothing else labels."""
-    from worker.captioning.captioning import CaptionRequest
-    from worker.pipeline.pictures import open_picture
-
-    wanted = [index for index, image in enumerate(images) if needs_caption(image, spec)]
-    request = CaptionRequest.of(spec)
-    side = captioning.input_size
-    captions: dict[int, ImageCaption] = {}
-    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
-
-    def take_oldest() -> None:
-        index, future = in_flight.popleft()
-        captions[index] = future.result()
-        on_progress(Stage.CAPTIONING, len(captions), len(wanted))
-
-    for index in wanted:
-        try:
-            with images[index].open() as file:
-                picture = open_picture(file, (side, side))
-        except UnreadableImageError as error:
-            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
-            continue
-        in_flight.append((index, captioning.submit(picture, request)))
-        if len(in_flight) >= _PICTURES_IN_FLIGHT:
-            take_oldest()
-    while in_flight:
-        take_oldest()
-    return captions
 
 
 @contextlib.contextmanager

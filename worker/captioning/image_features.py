@@ -66,7 +66,7 @@ class ImageFeatures:
             return None
         feature, used = row
         if time.time() - used > FRESH_SECONDS:
-            self._later("UPDATE features SET used = ? WHERE key = ?", (int(time.time()), key))
+            self._later("UPDATE features SET used = ? WHERE key = ?", (time.time(), key))
         return np.frombuffer(feature, dtype=np.float16).astype(np.float32)
 
     def put(self, identity: str, content: str, feature: FloatArray) -> None:
@@ -76,7 +76,7 @@ class ImageFeatures:
         data = feature.astype(np.float16).tobytes()
         self._later(
             "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
-            (_key(identity, content), data, int(time.time())),
+            (_key(identity, content), data, time.time()),
         )
 
     def close(self) -> None:
@@ -88,13 +88,13 @@ class ImageFeatures:
                     connection.close()
             self._reader = self._writer = None
 
-    def _later(self, statement: str, values: tuple[bytes | int, ...]) -> None:
+    def _later(self, statement: str, values: tuple[bytes | float, ...]) -> None:
         if self._writer is not None:
             with suppress(RuntimeError):  # closed meanwhile
                 self._writing.submit(self._write, self._writer, statement, values)
 
     def _write(
-        self, writer: sqlite3.Connection, statement: str, values: tuple[bytes | int, ...]
+        self, writer: sqlite3.Connection, statement: str, values: tuple[bytes | float, ...]
     ) -> None:
         with _harmless("written"):
             writer.execute(statement, values)
@@ -140,7 +140,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = OFF")  # what a crash takes is computed again
     connection.execute(
         "CREATE TABLE IF NOT EXISTS features"
-        " (key BLOB PRIMARY KEY, feature BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"
+        " (key BLOB PRIMARY KEY, feature BLOB NOT NULL, used REAL NOT NULL)"
     )
     connection.execute("CREATE INDEX IF NOT EXISTS by_use ON features (used)")
     return connection
