@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gridscribe.commands import local, remote, stack
+from gridscribe.commands import evaluate, local, remote, stack
 from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code
 from gridscribe.console import out, print_error
 from gridscribe.old_spelling import with_single_values
@@ -27,6 +27,7 @@ for command in (
     remote.download,
     local.export,
     local.preview,
+    evaluate.eval_labels,
     stack.dev,
     stack.demo,
 ):
