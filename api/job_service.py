@@ -22,6 +22,7 @@ from shared.job_store import JobStore
 from shared.labels import NOTHING, compares_features, known_metadata, needs_caption
 from shared.layout import plan_sheet
 from shared.logging import bound
+from shared.named_vocabularies import NamedVocabularies
 from shared.object_storage import ObjectStorage
 from shared.schemas import CsvEncoding, JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
@@ -166,6 +167,7 @@ class JobService:
         """Everything that can be found wrong before a worker looks at the job."""
         spec = apply_template(submission.spec, own)
         check_model(spec, self._settings)
+        check_vocabulary(spec, self._settings)
         images, warnings = submission.images, submission.warnings
         table = (
             None if submission.csv is None else _parse_csv_part(submission.csv, spec.csv_encoding)
@@ -204,6 +206,12 @@ def check_model(spec: JobSpec, settings: Settings) -> None:
             f"spec.clip_model: {detail}",
             errors=[ErrorLocation("spec.clip_model", detail)],
         )
+
+
+def check_vocabulary(spec: JobSpec, settings: Settings) -> None:
+    """Raises `GridscribeError` UNKNOWN_VOCABULARY, naming those there are."""
+    if spec.vocabulary is not None:
+        NamedVocabularies(settings.vocabularies_dir).get(spec.vocabulary)
 
 
 def _parse_csv_part(data: bytes, encoding: CsvEncoding | None) -> CsvTable:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.job_service import check_model
+from api.job_service import check_model, check_vocabulary
 from shared.axes import MAX_VALUES, axes_of_size
 from shared.axis_headers import HeaderKind
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
@@ -71,6 +71,7 @@ def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Templ
         )
     spec = apply_template(request.spec, own)
     check_model(spec, settings)
+    check_vocabulary(spec, settings)
     counts = request.axis_counts
     axes = axes_of_size(counts.rows, counts.cols, request.count) if counts else None
     layout = plan_sheet(spec, request.count, max_pixels=settings.max_sheet_pixels, axes=axes)

@@ -27,6 +27,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.UNKNOWN_COLUMN: 422,
     ErrorCode.UNKNOWN_TEMPLATE: 422,
     ErrorCode.MODEL_NOT_OFFERED: 422,
+    ErrorCode.UNKNOWN_VOCABULARY: 422,
     ErrorCode.SHEET_TOO_LARGE: 422,
     ErrorCode.IMAGES_DO_NOT_FIT: 422,
     ErrorCode.TOO_MANY_VALUES: 422,

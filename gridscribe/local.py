@@ -83,7 +83,9 @@ def make_sheet(
     for image in images:
         with image.open() as file:
             embedded.append(read_metadata(file))
-    captions = _caption(spec, images, embedded, captioning, on_progress) if captioning else {}
+    captions: dict[int, ImageCaption] = {}
+    if captioning:
+        captions = caption_images(spec, images, embedded, captioning, on_progress)
 
     labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=embedded)
     entries: list[SheetEntry] = []
@@ -126,6 +128,51 @@ def make_sheet(
     return LocalSheet(pages, sheet.manifest.model_copy(update={"warnings": told}))
 
 
+def caption_images(
+    spec: JobSpec,
+    images: Sequence[LocalImage],
+    embedded: Sequence[Parameters],
+    captioning: "Captioning",
+    on_progress: OnProgress,
+) -> dict[int, ImageCaption]:
+    """Captions by the index of their image: those that nothing else labels, or all.
+
+    `embedded` are the parameters in each image's file. Raises `GridscribeError` UNKNOWN_VOCABULARY.
+    """
+    from worker.caption_requests import caption_request
+    from worker.captioning.wording import Wording
+    from worker.pipeline.pictures import open_picture
+
+    requests = {
+        index: request
+        for index, image in enumerate(images)
+        if (request := caption_request(spec, image, embedded[index]))
+    }
+    Wording.of(spec).terms(Settings().vocabularies_dir)  # refuses an unknown one once, for all
+    side = captioning.input_size
+    captions: dict[int, ImageCaption] = {}
+    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
+
+    def take_oldest() -> None:
+        index, future = in_flight.popleft()
+        captions[index] = future.result()
+        on_progress(Stage.CAPTIONING, len(captions), len(requests))
+
+    for index, request in requests.items():
+        try:
+            with images[index].open() as file:
+                picture = open_picture(file, (side, side))
+        except UnreadableImageError as error:
+            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
+            continue
+        in_flight.append((index, captioning.submit(picture, request)))
+        if len(in_flight) >= _PICTURES_IN_FLIGHT:
+            take_oldest()
+    while in_flight:
+        take_oldest()
+    return captions
+
+
 @contextlib.contextmanager
 def local_captioning(model: str | None) -> Iterator["Captioning"]:
     """A loaded captioning model: `model`, else the first of the setting `clip_models`.
@@ -153,46 +200,6 @@ def _match_csv(spec: JobSpec, csv: Path | None, names: Sequence[str]) -> CsvMatc
     table = parse_csv(csv.read_bytes(), spec.csv_encoding)
     check_columns(spec, table, [])
     return match_rows(table, names)
-
-
-def _caption(
-    spec: JobSpec,
-    images: Sequence[LocalImage],
-    embedded: Sequence[Parameters],
-    captioning: "Captioning",
-    on_progress: OnProgress,
-) -> dict[int, ImageCaption]:
-    """Captions by the index of their image: those that nothing else labels, or all."""
-    from worker.caption_requests import caption_request
-    from worker.pipeline.pictures import open_picture
-
-    requests = {
-        index: request
-        for index, image in enumerate(images)
-        if (request := caption_request(spec, image, embedded[index]))
-    }
-    side = captioning.input_size
-    captions: dict[int, ImageCaption] = {}
-    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
-
-    def take_oldest() -> None:
-        index, future = in_flight.popleft()
-        captions[index] = future.result()
-        on_progress(Stage.CAPTIONING, len(captions), len(requests))
-
-    for index, request in requests.items():
-        try:
-            with images[index].open() as file:
-                picture = open_picture(file, (side, side))
-        except UnreadableImageError as error:
-            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
-            continue
-        in_flight.append((index, captioning.submit(picture, request)))
-        if len(in_flight) >= _PICTURES_IN_FLIGHT:
-            take_oldest()
-    while in_flight:
-        take_oldest()
-    return captions
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_COLUMN = "unknown_column"
     UNKNOWN_TEMPLATE = "unknown_template"
     MODEL_NOT_OFFERED = "model_not_offered"
+    UNKNOWN_VOCABULARY = "unknown_vocabulary"
     SHEET_TOO_LARGE = "sheet_too_large"
     IMAGES_DO_NOT_FIT = "images_do_not_fit"
     TOO_MANY_VALUES = "too_many_values"

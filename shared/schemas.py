@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -43,6 +43,17 @@ Size = tuple[Annotated[int, Field(ge=1, le=16384)], Annotated[int, Field(ge=1, l
 CellSide = Annotated[int, Field(ge=16, le=4096)]
 Strength = Annotated[float, Field(ge=0, le=10)]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
+Candidate = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+def _with_one_place(template: str) -> str:
+    if template.replace("{}", "", 1).count("{") + template.count("}") != 1 or "{}" not in template:
+        raise ValueError("write {} exactly once, where a term's name goes, and no other braces")
+    return template
+
+
+PromptTemplate = Annotated[str, StringConstraints(max_length=200), AfterValidator(_with_one_place)]
+"""A sentence with `{}` where the name of a term goes, once, and no other braces."""
 
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -210,6 +221,12 @@ class JobSpec(StrictModel):
     """One of the deployment's models; None means its default."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """Below it CLIP abstains; None means the model's own bar."""
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=2000)] | None = None
+    """Texts that CLIP chooses among, in place of a vocabulary."""
+    vocabulary: ShortText | None = None
+    """One of the deployment's vocabularies; None means `default`."""
+    prompt_templates: Annotated[tuple[PromptTemplate, ...], Field(max_length=20)] = ()
+    """What the candidates, or the vocabulary's subjects, are put in; none means its own."""
     resize_mode: ResizeMode = ResizeMode.FIT
     preprocessing: Preprocessing = Preprocessing()
     template: ShortText | None = None
@@ -231,6 +248,12 @@ class JobSpec(StrictModel):
     @property
     def has_smart_labels(self) -> bool:
         return self.labels == ("auto",)
+
+    @model_validator(mode="after")
+    def _one_source_of_terms(self) -> Self:
+        if self.candidates is not None and self.vocabulary is not None:
+            raise ValueError("give candidates or a vocabulary, not both")
+        return self
 
 
 class ImageReference(StrictModel):
@@ -296,12 +319,14 @@ class ImageCaption(StrictModel):
     text: str | None = None
     confidence: float | None = None
     model: str | None = None
+    answer: str | None = None
+    """The first facet's term, which `text` begins with."""
     facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
     """Top terms of each facet, best first."""
     reason: str | None = None
     """Why there is no text, or why another model than the asked one was used."""
     fallback: bool = False
-    """True where another model than the asked one, or none, had to do."""
+    """True where another model or device than the asked one, or none, had to do."""
     features: str | None = None
     """The model's view of the picture, packed; only where the spec compares pictures."""
 

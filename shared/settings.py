@@ -58,6 +58,15 @@ class Settings(BaseSettings):
     batch_timeout_seconds: float = Field(default=60.0, gt=0)
     model_retry_seconds: float = Field(default=60.0, gt=0)
 
+    vocabularies_dir: Path | None = None
+    """A folder of facet files for each vocabulary that requests may name beside `default`."""
+    model_memory_mb: int = Field(default=4096, ge=1)
+    """For the weights of a worker's models; past it the least recently used one goes."""
+    text_cache_mb: int = Field(default=256, ge=0)
+    """Disk for the text features of requests' own words."""
+    image_cache_mb: int = Field(default=256, ge=0)
+    """Disk for the features of pictures seen before; 0 keeps none."""
+
     # The queue. Leases and beats are argued in docs/architecture.md.
     chunk_size: int = Field(default=16, ge=1)
     job_window: int = Field(default=8, ge=1)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from shared.labels import DescribedImage, compares_features, needs_caption
 from shared.schemas import JobSpec
 from worker.captioning.captioning import CaptionRequest
+from worker.captioning.wording import Wording
 
 
 def caption_request(
@@ -17,6 +18,7 @@ def caption_request(
     return CaptionRequest(
         model=spec.clip_model,
         min_confidence=spec.min_confidence,
+        wording=Wording.of(spec),
         wants_text=wants_text,
         wants_features=wants_features,
     )

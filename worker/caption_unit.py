@@ -34,6 +34,10 @@ def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> No
             lifecycle.yield_unit(ticket)
         elif lifecycle.commit_captions(ticket, captions) is not Commit.COMMITTED:
             logger.warning("late commit refused: %s", ticket)
+        else:
+            logger.info(
+                "captioned %s; pictures recalled: %d, looked at: %d", ticket, *captioning.recalled
+            )
     except Exception as error:
         logger.exception("captioning failed: %s", ticket)
         lifecycle.fail_attempt(ticket, f"{type(error).__name__}: {error}")
@@ -51,16 +55,18 @@ def _caption(
         with backend.storage.open(image.key) as file:
             request = caption_request(work.spec, image, read_metadata(file))
             if request is None:
-                futures.append(_finished(EMBEDDED_LABEL))
+                futures.append(_ready(EMBEDDED_LABEL))
+                continue
+            if known := captioning.recall(image.sha256, request):
+                futures.append(_ready(known))
                 continue
             try:
                 picture = open_picture(file, (side, side))
             except UnreadableImageError as error:
-                futures.append(
-                    _finished(ImageCaption(reason=f"the picture cannot be read: {error}"))
-                )
+                reason = f"the picture cannot be read: {error}"
+                futures.append(_ready(ImageCaption(reason=reason)))
                 continue
-        futures.append(captioning.submit(picture, request))
+        futures.append(captioning.submit(picture, request, content=image.sha256))
     captions: list[ImageCaption] = []
     for future in futures:
         if lease.ended():
@@ -71,7 +77,7 @@ def _caption(
     return None if lease.ended() else captions
 
 
-def _finished(caption: ImageCaption) -> Future[ImageCaption]:
+def _ready(caption: ImageCaption) -> Future[ImageCaption]:
     future: Future[ImageCaption] = Future()
     future.set_result(caption)
     return future

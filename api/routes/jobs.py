@@ -62,6 +62,7 @@ _submission = json_body("JobRequest") | multipart_body(
             Code.BAD_CSV,
             Code.UNKNOWN_COLUMN,
             Code.UNKNOWN_TEMPLATE,
+            Code.UNKNOWN_VOCABULARY,
             Code.UNKNOWN_UPLOAD,
             Code.URL_NOT_ALLOWED,
             Code.FETCH_FAILED,

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -74,6 +74,16 @@ def spec_options(
     min_confidence: Annotated[
         float | None, _LABELS(help="Below it CLIP keeps silent, 0 to 1.")
     ] = None,
+    candidates: Annotated[
+        list[str] | None, _LABELS(metavar="TEXT", help="What CLIP chooses among; repeat, or a,b.")
+    ] = None,
+    candidates_file: Annotated[
+        Path | None,
+        _LABELS(exists=True, dir_okay=False, help="The same, one a line; commas stay."),
+    ] = None,
+    vocabulary: Annotated[
+        str | None, _LABELS(help="One of the service's vocabularies; default: its own.")
+    ] = None,
     resize_mode: Annotated[ResizeMode | None, _PICTURES(help="How pictures fit.")] = None,
     resize: Annotated[
         tuple[int, int] | None, _PICTURES(metavar="W H", help="Resize before placing.")
@@ -116,14 +126,14 @@ def spec_options(
         template=template,
         format=output_format,
         quality=quality,
-        labels=tuple(part.strip() for label in labels for part in label.split(",") if part.strip())
-        if labels
-        else None,
+        labels=_split(labels) if labels else None,
         csv_encoding=csv_encoding,
         label_position=label_position,
         use_clip=use_clip,
         clip_model=clip_model,
         min_confidence=min_confidence,
+        candidates=_candidates(candidates, candidates_file),
+        vocabulary=vocabulary,
         resize_mode=resize_mode,
         preprocessing=preprocessing or None,
     )
@@ -176,6 +186,20 @@ def with_format_of(spec: JobSpec, output: Path) -> JobSpec:
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _split(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+def _candidates(texts: Sequence[str] | None, file: Path | None) -> tuple[str, ...] | None:
+    if texts is None and file is None:
+        return None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    except UnicodeDecodeError as error:
+        raise InputError(f"--candidates-file {file}: not UTF-8: {error}") from error
+    return (*_split(texts or ()), *(line.strip() for line in lines if line.strip()))
 
 
 def _color(text: str | None) -> str | list[int] | None:

@@ -155,6 +155,20 @@ def test_a_csv_places_finished_images_in_an_xy_plot(client: Client, tmp_path: Pa
     assert [(i.row, i.col) for i in manifest.images] == [(r, c) for r in (0, 1) for c in (0, 1, 2)]
 
 
+def test_a_job_is_captioned_with_its_own_candidates(client: Client, tmp_path: Path) -> None:
+    spec = JobSpec(use_clip=True, candidates=("dog", "espresso", "rocket"))
+    images = [SAMPLES / name for name in ("coffee.jpg", "rocket.jpg", "retina.jpg")]
+
+    job, manifest, _ = run(client, spec, images, tmp_path)
+
+    assert [image.label for image in job.images[:2]] == ["espresso", "rocket"]
+    assert job.images[2].label_source is LabelSource.FILENAME
+    assert job.spec.candidates == spec.candidates
+    assert {term.term for term in manifest.images[0].facets["subject"]} == set(
+        spec.candidates or ()
+    )
+
+
 def test_images_past_the_last_cell_go_to_a_second_page(client: Client, tmp_path: Path) -> None:
     images = draw_pictures(tmp_path, 12)
     spec = JobSpec(rows=3, cols=3, cell_size=(64, 64))

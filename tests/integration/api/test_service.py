@@ -48,6 +48,28 @@ def test_models_are_listed_with_the_default(client: httpx.Client) -> None:
     ]
 
 
+def test_vocabularies_are_listed_with_the_operators_own(
+    api_settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "garden").mkdir()
+    (tmp_path / "garden" / "subject.txt").write_text("rose | dog rose\n    tea rose\ntulip\n")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "subject.txt").write_text("rose\nrose\n")
+
+    with serving(api_settings.model_copy(update={"vocabularies_dir": tmp_path})) as client:
+        default, garden = client.get("/v1/vocabularies").json()["data"]
+
+    assert (default["name"], default["default"], default["built_in"]) == ("default", True, True)
+    assert [facet["name"] for facet in default["facets"]][:2] == ["subject", "medium"]
+    assert default["facets"][0]["terms"] > 300
+    assert garden == {
+        "name": "garden",
+        "default": False,
+        "built_in": False,
+        "facets": [{"name": "subject", "terms": 3}],
+    }
+
+
 def test_templates_are_listed(client: httpx.Client) -> None:
     templates = {it["name"]: it for it in client.get("/v1/templates").json()["data"]}
     assert templates["wide"]["built_in"] is True
