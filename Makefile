@@ -77,6 +77,10 @@ bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
 .PHONY: check
 check: lint test ## lint and test
 
+.PHONY: gallery
+gallery: $(INSTALLED) ## Draw the sheets of docs/gallery anew
+	@$(BIN)/python docs/gallery/draw.py
+
 # Run it with the oldest Python that pyproject.toml allows: newer ones can install its pins too.
 # Arbitrary equality (===) keeps out builds such as 2.15.0+cpu, which == would let in.
 .PHONY: constraints

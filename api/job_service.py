@@ -13,14 +13,16 @@ from api.image_intake import ImageIntake
 from api.key_reservation import reserved
 from api.submission import Submission
 from api.submission_readers import SubmissionReader
+from shared.axes import AUTO, foreseen_axes
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_pages import JobPage, PlaceInList
 from shared.job_record import IdempotencyKey, JobRecord, NewJob
 from shared.job_store import JobStore
-from shared.labels import needs_caption
+from shared.labels import NOTHING, compares_features, known_metadata, needs_caption
 from shared.layout import plan_sheet
 from shared.logging import bound
+from shared.named_vocabularies import NamedVocabularies
 from shared.object_storage import ObjectStorage
 from shared.schemas import CsvEncoding, JobSpec, JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
@@ -165,6 +167,7 @@ class JobService:
         """Everything that can be found wrong before a worker looks at the job."""
         spec = apply_template(submission.spec, own)
         check_model(spec, self._settings)
+        check_vocabulary(spec, self._settings)
         images, warnings = submission.images, submission.warnings
         table = (
             None if submission.csv is None else _parse_csv_part(submission.csv, spec.csv_encoding)
@@ -177,7 +180,10 @@ class JobService:
                 for image, row in zip(images, match.rows, strict=True)
             )
             warnings += match.warnings
-        plan_sheet(spec, len(images), max_pixels=self._settings.max_sheet_pixels)
+        axes = foreseen_axes(spec.axes, [known_metadata(image, NOTHING) for image in images])
+        if axes or spec.axes in (None, AUTO):
+            max_pixels = self._settings.max_sheet_pixels
+            plan_sheet(spec, len(images), max_pixels=max_pixels, axes=axes)
         return NewJob(
             id=submission.job_id,
             tenant=tenant,
@@ -202,6 +208,12 @@ def check_model(spec: JobSpec, settings: Settings) -> None:
         )
 
 
+def check_vocabulary(spec: JobSpec, settings: Settings) -> None:
+    """Raises `GridscribeError` UNKNOWN_VOCABULARY, naming those there are."""
+    if spec.vocabulary is not None:
+        NamedVocabularies(settings.vocabularies_dir).get(spec.vocabulary)
+
+
 def _parse_csv_part(data: bytes, encoding: CsvEncoding | None) -> CsvTable:
     try:
         return parse_csv(data, encoding)
@@ -211,7 +223,10 @@ def _parse_csv_part(data: bytes, encoding: CsvEncoding | None) -> CsvTable:
 
 
 def _to_caption(images: tuple[SourceImage, ...], spec: JobSpec) -> tuple[int, ...]:
-    return tuple(index for index, image in enumerate(images) if needs_caption(image, spec))
+    compared = compares_features(spec)
+    return tuple(
+        index for index, image in enumerate(images) if compared or needs_caption(image, spec)
+    )
 
 
 def checked_id(job_id: str) -> str:

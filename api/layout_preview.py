@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.job_service import check_model
+from api.job_service import check_model, check_vocabulary
+from shared.axes import MAX_VALUES, axes_of_size
+from shared.axis_headers import HeaderKind
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.layout import plan_sheet
 from shared.schemas import Box, JobSpec, ManifestPage, StrictModel
@@ -13,10 +15,19 @@ from shared.settings import Settings
 from shared.templates import Template, apply_template
 
 
+class AxisCounts(StrictModel):
+    """Values of each axis."""
+
+    rows: Annotated[int, Field(ge=1, le=MAX_VALUES)]
+    cols: Annotated[int, Field(ge=1, le=MAX_VALUES)]
+
+
 class PreviewRequest(StrictModel):
     spec: JobSpec = JobSpec()
     count: Annotated[int, Field(ge=1)]
     """Images the sheet is to hold."""
+    axis_counts: AxisCounts | None = None
+    """For an X/Y plot. Its headers are taken for short: real ones may need a little more room."""
 
 
 class PreviewCell(StrictModel):
@@ -32,6 +43,12 @@ class PreviewCell(StrictModel):
     """None where labels are off."""
 
 
+class PreviewHeader(StrictModel):
+    page: int
+    kind: HeaderKind
+    box: Box
+
+
 class Preview(StrictModel):
     rows: int
     cols: int
@@ -41,6 +58,8 @@ class Preview(StrictModel):
     header: Box | None
     """The same on every page; None unless labels are smart."""
     cells: tuple[PreviewCell, ...]
+    headers: tuple[PreviewHeader, ...] = ()
+    """Of the axes."""
 
 
 def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Template]) -> Preview:
@@ -52,7 +71,10 @@ def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Templ
         )
     spec = apply_template(request.spec, own)
     check_model(spec, settings)
-    layout = plan_sheet(spec, request.count, max_pixels=settings.max_sheet_pixels)
+    check_vocabulary(spec, settings)
+    counts = request.axis_counts
+    axes = axes_of_size(counts.rows, counts.cols, request.count) if counts else None
+    layout = plan_sheet(spec, request.count, max_pixels=settings.max_sheet_pixels, axes=axes)
     return Preview(
         rows=layout.rows,
         cols=layout.cols,
@@ -70,5 +92,9 @@ def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Templ
                 label=place.band,
             )
             for place in layout.cells
+        ),
+        headers=tuple(
+            PreviewHeader(page=header.page, kind=header.kind, box=header.box)
+            for header in layout.headers
         ),
     )

@@ -26,10 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.schemas import JobSpec, SheetFormat
+from worker.pipeline.font_files import SHIPPED_FOLDER
 from worker.pipeline.pictures import open_picture, resized
 from worker.pipeline.preprocessing import decode_target
 from worker.pipeline.render import SheetEntry, render_sheet
-from worker.pipeline.typeface import SHIPPED_FOLDER, Weight
+from worker.pipeline.typeface import Weight
 
 CELL = 256
 MARGIN = 10

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gridscribe.commands import keys, local, remote, stack
+from gridscribe.commands import evaluate, keys, local, remote, stack
 from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code
 from gridscribe.console import out, print_error
 from gridscribe.old_spelling import with_single_values
@@ -31,6 +31,7 @@ for command in (
     local.export,
     local.preview,
     local.unpack,
+    evaluate.eval_labels,
     stack.dev,
     stack.demo,
 ):

@@ -1,22 +1,16 @@
 """Which files a command means, and in what order they come."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from gridscribe.sheet_files import pages_there
+from shared.column_values import natural_key
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 
 
 class InputError(Exception):
     """What was named on the command line cannot be used; the message says why."""
-
-
-def natural_order(path: Path) -> list[str | int]:
-    """A sort key that puts `img_2` before `img_10`."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if at % 2 else part for at, part in enumerate(parts)]
 
 
 def find_images(paths: Sequence[Path], output: Path | None = None) -> list[Path]:
@@ -31,7 +25,7 @@ def find_images(paths: Sequence[Path], output: Path | None = None) -> list[Path]
         if path.is_dir():
             images += sorted(
                 (file for file in path.iterdir() if _is_image(file) and file.resolve() not in own),
-                key=natural_order,
+                key=lambda file: natural_key(file.name),
             )
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")

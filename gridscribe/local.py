@@ -18,7 +18,7 @@ from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
-from shared.labels import label_warnings, needs_caption
+from shared.labels import known_metadata, label_warnings
 from shared.parameters import Parameters
 from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
 from shared.settings import Settings
@@ -68,8 +68,8 @@ def make_sheet(
 ) -> LocalSheet:
     """Label the images at `paths` and write their sheet as `output`, further pages beside it.
 
-    `captioning` is needed where `spec.use_clip` is set. Raises `GridscribeError` as the service
-    would answer it, and `InputError` when Pillow is not installed.
+    `captioning` is needed where `spec.use_clip` is set or pictures are compared. Raises
+    `GridscribeError` as the service would answer it, and `InputError` when Pillow is not installed.
     """
     with needs_extra("compose"):
         from worker.pipeline.metadata.embedded import read_metadata
@@ -83,7 +83,9 @@ def make_sheet(
     for image in images:
         with image.open() as file:
             embedded.append(read_metadata(file))
-    captions = _caption(spec, images, embedded, captioning, on_progress) if captioning else {}
+    captions: dict[int, ImageCaption] = {}
+    if captioning:
+        captions = caption_images(spec, images, embedded, captioning, on_progress)
 
     labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=embedded)
     entries: list[SheetEntry] = []
@@ -101,7 +103,8 @@ def make_sheet(
                 reasons=tuple(fall.detail for fall in resolved.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
-                metadata={**embedded[index], **(image.csv_row or {})},
+                features=caption.features if caption else None,
+                metadata=known_metadata(image, embedded[index]),
                 open=image.open,
             )
         )
@@ -123,6 +126,51 @@ def make_sheet(
                 shutil.copyfileobj(source, file)
     told = (*warnings, *sheet.manifest.warnings)
     return LocalSheet(pages, sheet.manifest.model_copy(update={"warnings": told}))
+
+
+def caption_images(
+    spec: JobSpec,
+    images: Sequence[LocalImage],
+    embedded: Sequence[Parameters],
+    captioning: "Captioning",
+    on_progress: OnProgress,
+) -> dict[int, ImageCaption]:
+    """Captions by the index of their image: those that nothing else labels, or all.
+
+    `embedded` are the parameters in each image's file. Raises `GridscribeError` UNKNOWN_VOCABULARY.
+    """
+    from worker.caption_requests import caption_request
+    from worker.captioning.wording import Wording
+    from worker.pipeline.pictures import open_picture
+
+    requests = {
+        index: request
+        for index, image in enumerate(images)
+        if (request := caption_request(spec, image, embedded[index]))
+    }
+    Wording.of(spec).terms(Settings().vocabularies_dir)  # refuses an unknown one once, for all
+    side = captioning.input_size
+    captions: dict[int, ImageCaption] = {}
+    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
+
+    def take_oldest() -> None:
+        index, future = in_flight.popleft()
+        captions[index] = future.result()
+        on_progress(Stage.CAPTIONING, len(captions), len(requests))
+
+    for index, request in requests.items():
+        try:
+            with images[index].open() as file:
+                picture = open_picture(file, (side, side))
+        except UnreadableImageError as error:
+            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
+            continue
+        in_flight.append((index, captioning.submit(picture, request)))
+        if len(in_flight) >= _PICTURES_IN_FLIGHT:
+            take_oldest()
+    while in_flight:
+        take_oldest()
+    return captions
 
 
 @contextlib.contextmanager
@@ -152,45 +200,6 @@ def _match_csv(spec: JobSpec, csv: Path | None, names: Sequence[str]) -> CsvMatc
     table = parse_csv(csv.read_bytes(), spec.csv_encoding)
     check_columns(spec, table, [])
     return match_rows(table, names)
-
-
-def _caption(
-    spec: JobSpec,
-    images: Sequence[LocalImage],
-    embedded: Sequence[Parameters],
-    captioning: "Captioning",
-    on_progress: OnProgress,
-) -> dict[int, ImageCaption]:
-    """Captions by the index of their image, for the images that nothing else labels."""
-    from worker.captioning.captioning import CaptionRequest
-    from worker.pipeline.pictures import open_picture
-
-    wanted = [
-        index for index, image in enumerate(images) if needs_caption(image, spec, embedded[index])
-    ]
-    request = CaptionRequest(model=spec.clip_model, min_confidence=spec.min_confidence)
-    side = captioning.input_size
-    captions: dict[int, ImageCaption] = {}
-    in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
-
-    def take_oldest() -> None:
-        index, future = in_flight.popleft()
-        captions[index] = future.result()
-        on_progress(Stage.CAPTIONING, len(captions), len(wanted))
-
-    for index in wanted:
-        try:
-            with images[index].open() as file:
-                picture = open_picture(file, (side, side))
-        except UnreadableImageError as error:
-            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
-            continue
-        in_flight.append((index, captioning.submit(picture, request)))
-        if len(in_flight) >= _PICTURES_IN_FLIGHT:
-            take_oldest()
-    while in_flight:
-        take_oldest()
-    return captions
 
 
 @contextlib.contextmanager

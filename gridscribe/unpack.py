@@ -36,7 +36,7 @@ class Unpacked:
     folder: Path
     pictures: int
     without_picture: int
-    """Images that were placeholders on the sheet; they have no file and no row."""
+    """Placeholders on the sheet, and what lies under another in a stack: no file and no row."""
 
 
 def unpack(sheets: Sequence[Path], folder: Path) -> Unpacked:

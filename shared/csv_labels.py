@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.parameters import PARAMETERS
-from shared.schemas import CsvEncoding, JobSpec, JobWarning
+from shared.schemas import Axes, CsvEncoding, JobSpec, JobWarning
 
 FILENAME_COLUMNS = ("filename", "file_name", "file", "image")
 """Headers that name the image, in any case; the first one of these that is there counts."""
@@ -113,30 +113,43 @@ def match_rows(table: CsvTable, names: Sequence[str]) -> CsvMatch:
 def check_columns(
     spec: JobSpec, table: CsvTable | None, metadata: Sequence[Mapping[str, object]]
 ) -> None:
-    """Raise `GridscribeError` with UNKNOWN_COLUMN where `spec.labels` asks for a column that
+    """Raise `GridscribeError` with UNKNOWN_COLUMN where the spec names a column that
     neither the CSV nor any image's metadata has, and no file can have. Without a CSV nothing is
     checked: what an image lacks is a warning on the job.
     """
-    if table is None or spec.has_smart_labels:
+    if table is None:
         return
     known = dict.fromkeys(table.columns)
     for entry in metadata:
         known.update(dict.fromkeys(entry))
     folded = {column.casefold() for column in (*known, *PARAMETERS)}
     unknown = [
-        (at, column) for at, column in enumerate(spec.labels) if column.casefold() not in folded
+        (at, column) for at, column in _asked_columns(spec) if column.casefold() not in folded
     ]
     if unknown:
+        field = unknown[0][0].partition("[")[0]
         in_files = ", ".join(PARAMETERS)
         there = f"there are {_quoted(tuple(known))}, and files may carry {in_files}"
         raise GridscribeError(
             ErrorCode.UNKNOWN_COLUMN,
-            f"labels: no column {_quoted([column for _, column in unknown])}; {there}",
+            f"{field}: no column {_quoted([column for _, column in unknown])}; {there}",
             errors=[
-                ErrorLocation(f"spec.labels[{at}]", f"no column {column!r}; {there}")
+                ErrorLocation(f"spec.{at}", f"no column {column!r}; {there}")
                 for at, column in unknown
             ],
         )
+
+
+def _asked_columns(spec: JobSpec) -> list[tuple[str, str]]:
+    """Every column that the spec names, after the field that names it."""
+    labels = () if spec.has_smart_labels else spec.labels
+    asked = [(f"labels[{at}]", column) for at, column in enumerate(labels)]
+    if isinstance(spec.axes, Axes):
+        asked.append(("axes.rows_by", spec.axes.rows_by or ""))
+        asked.append(("axes.cols_by", spec.axes.cols_by or ""))
+    if spec.sort and spec.sort.startswith("column:"):
+        asked.append(("sort", spec.sort.removeprefix("column:")))
+    return [(field, column) for field, column in asked if column]
 
 
 def _decode(data: bytes, encoding: CsvEncoding | None) -> str:

@@ -35,7 +35,8 @@ class NewJob:
     spec: JobSpec
     images: tuple[SourceImage, ...]
     to_caption: tuple[int, ...]
-    """Indices of the images that neither CSV nor request labels; empty without CLIP."""
+    """Indices of the images that go through the model: those that neither CSV nor request labels,
+    or all, where pictures are compared; empty without CLIP."""
     has_csv: bool = False
     """A CSV came with the job, whether or not it has rows for these images."""
     warnings: tuple[JobWarning, ...] = ()

@@ -3,13 +3,13 @@
 The order: CSV row, what the request says of the image, what its file says, CLIP, filename.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Protocol
 
+from shared.column_values import column_value, value_text
 from shared.csv_labels import filename_column
 from shared.parameters import PARAMETERS
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource
@@ -65,6 +65,11 @@ def needs_caption(
         # Whether what is known varies, the whole sheet tells; nearly always something does.
         return spec.use_clip and not merged_values(known_values(image, embedded))
     return spec.use_clip and _described(image, spec, embedded) is None
+
+
+def compares_features(spec: JobSpec) -> bool:
+    """Whether every picture goes through the model, be it labeled or not, to be compared."""
+    return spec.sort == "similarity" or (spec.stack_duplicates and spec.use_clip)
 
 
 def resolve_label(
@@ -126,7 +131,7 @@ def known_values(image: DescribedImage, embedded: Mapping[str, object]) -> Known
     return tuple(
         (
             source,
-            {_usual(name): text for name, value in values.items() if (text := plain_text(value))},
+            {_usual(name): text for name, value in values.items() if (text := value_text(value))},
         )
         for source, values in told
     )
@@ -143,6 +148,17 @@ def merged_values(known: KnownValues) -> dict[str, str]:
     merged: dict[str, str] = {}
     for _, values in reversed(known):
         merged |= values
+    return merged
+
+
+def known_metadata(image: DescribedImage, embedded: Mapping[str, object]) -> dict[str, object]:
+    """Each column's value from the best source that has one, as it came; of names that differ in
+    case alone, the better source's."""
+    merged: dict[str, object] = {}
+    for values in (embedded, image.metadata, image.csv_row or {}):
+        told = {name.casefold() for name, value in values.items() if value_text(value)}
+        kept = {name: value for name, value in merged.items() if name.casefold() not in told}
+        merged = {**values, **kept}
     return merged
 
 
@@ -196,20 +212,14 @@ def _telling_text(row: Mapping[str, str]) -> str:
 def _asked_text(spec: JobSpec, *sources: Mapping[str, object]) -> str:
     """One asked column's value alone, several as `column: value` lines; empty ones left out."""
     asked = {
-        column: next(filter(None, (plain_text(_column(source, column)) for source in sources)), "")
+        column: next(
+            filter(None, (value_text(column_value(source, column)) for source in sources)), ""
+        )
         for column in spec.labels
     }
     if len(asked) == 1:
         return next(iter(asked.values()))
     return _lines({column: text for column, text in asked.items() if text})
-
-
-def _column(values: Mapping[str, object], name: str) -> object:
-    """The value under that name, else under the same name in another case."""
-    if name in values:
-        return values[name]
-    folded = name.casefold()
-    return next((value for key, value in values.items() if key.casefold() == folded), None)
 
 
 def _lacks_metadata(
@@ -224,13 +234,6 @@ def _lacks_metadata(
 
 def _lines(values: Mapping[str, str]) -> str:
     return "\n".join(f"{column}: {value}" for column, value in values.items())
-
-
-def plain_text(value: object) -> str:
-    """As it is drawn: text as it is, anything else as JSON, None as nothing."""
-    if value is None:
-        return ""
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def csv_fall(image: DescribedImage, spec: JobSpec) -> Fall:

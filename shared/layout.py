@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
+from shared.axes import AxisPlan
+from shared.axis_headers import AxisHeaders, HeaderPlace, header_sizes, place_headers
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.schemas import Box, JobSpec, LabelPosition, ManifestPage, Overflow, SheetFormat
+from shared.text_metrics import guessed_width, line_height, text_padding, title_font_size
 
 MAX_PAGE_SIDE = {
     SheetFormat.JPG: 65500,
@@ -23,28 +26,11 @@ MAX_PAGE_SIDE = {
 AVIF can be written with 65536, but libavif, and with it every browser, reads no more than 32768."""
 
 SMALLEST_CELL_SIDE = 16
-LINE_SPACING = 1.35
-"""Line height over font size, just what Noto Sans needs from its ascent to its descent."""
 MAX_TITLE_LINES = 3
 HEADER_LINES = 2
 """Of smart labels: the parameters that all images have in common, and their prompt."""
 SMART_LABEL_LINES = 3
 """Two of parameters, and what is left of a prompt."""
-TYPICAL_CHARACTER = 0.58
-"""Mean width of a character of bold Latin text over its font size; it only guesses title lines."""
-
-
-def line_height(font_size: int) -> int:
-    return math.ceil(font_size * LINE_SPACING)
-
-
-def text_padding(font_size: int) -> int:
-    """Pixels between a text and the edge of its box."""
-    return max(2, round(font_size * 0.4))
-
-
-def title_font_size(font_size: int) -> int:
-    return round(font_size * 1.5)
 
 
 def caption_lines(spec: JobSpec) -> int:
@@ -59,6 +45,7 @@ class CellPlace:
     """One image's place; boxes are in pixels of its page."""
 
     index: int
+    """Of the image, or of the stack of images, that it shows."""
     page: int
     """From 1."""
     row: int
@@ -73,20 +60,32 @@ class CellPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class GapPlace:
+    page: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class SheetLayout:
     rows: int
     """Of a full page."""
     cols: int
     pages: tuple[ManifestPage, ...]
     cells: tuple[CellPlace, ...]
-    """In the order of the images."""
+    """Page by page and row by row; without axes that is the order of the images."""
     title_box: Box | None
     """The same on every page."""
     header_box: Box | None = None
     """Below the title, the same on every page; only smart labels have one."""
+    headers: tuple[HeaderPlace, ...] = ()
+    """Of the axes."""
+    gaps: tuple[GapPlace, ...] = ()
+    """Cells of an X/Y plot that have no image."""
 
 
-def plan_sheet(spec: JobSpec, count: int, *, max_pixels: int) -> SheetLayout:
+def plan_sheet(
+    spec: JobSpec, count: int, *, max_pixels: int, axes: AxisPlan | None = None
+) -> SheetLayout:
     """Lay out `count` images row by row on as many pages as `spec` lets them take.
 
     Rows and columns that are not given follow from the count; with both given, `spec.overflow`
@@ -95,13 +94,16 @@ def plan_sheet(spec: JobSpec, count: int, *, max_pixels: int) -> SheetLayout:
 
     Args:
         max_pixels: Most pixels of one page, whatever its format.
+        axes: Of these `count` images; it decides rows, columns and pages instead of the spec.
 
     Raises:
         GridscribeError: `images_do_not_fit` or `sheet_too_large`, saying what would fit.
     """
     if count < 1:
         raise ValueError("a sheet needs at least one image")
-    geometry = _Geometry.of(spec)
+    geometry = _Geometry.of(spec, axes)
+    if axes is not None:
+        return _plan_plot(spec, geometry, axes, max_pixels)
     rows, cols = _grid(spec, count, geometry)
     _check_size(spec, geometry, rows, cols, max_pixels)
     capacity = rows * cols
@@ -112,9 +114,52 @@ def plan_sheet(spec: JobSpec, count: int, *, max_pixels: int) -> SheetLayout:
         used_rows = math.ceil((count - (page - 1) * capacity) / cols) if is_shortened else rows
         width, height = geometry.page_size(used_rows, cols)
         pages.append(ManifestPage(page=page, width=width, height=height))
-    cells = tuple(geometry.place(index, rows, cols) for index in range(count))
+    cells = []
+    for index in range(count):
+        page, in_page = divmod(index, capacity)
+        row, col = divmod(in_page, cols)
+        cells.append(geometry.place(index, page + 1, row, col, cols))
     return SheetLayout(
-        rows, cols, tuple(pages), cells, geometry.title_box(cols), geometry.header_box(cols)
+        rows, cols, tuple(pages), tuple(cells), geometry.title_box(cols), geometry.header_box(cols)
+    )
+
+
+def _plan_plot(
+    spec: JobSpec, geometry: "_Geometry", axes: AxisPlan, max_pixels: int
+) -> SheetLayout:
+    rows, cols = len(axes.rows.values), len(axes.cols.values)
+    is_grid = None not in (axes.rows.column, axes.cols.column)  # else a row just ends
+    _check_size(spec, geometry, rows, cols, max_pixels, axes)
+    pages: list[ManifestPage] = []
+    cells: list[CellPlace] = []
+    headers: list[HeaderPlace] = []
+    gaps: list[GapPlace] = []
+    for page, plan in enumerate(axes.pages, start=1):
+        width, height = geometry.page_size(len(plan.rows), cols)
+        pages.append(ManifestPage(page=page, width=width, height=height))
+        cells += (geometry.place(cell.item, page, cell.row, cell.col, cols) for cell in plan.cells)
+        taken = {(cell.row, cell.col) for cell in plan.cells}
+        grid = [
+            [geometry.place(-1, page, row, col, cols) for col in range(cols)]
+            for row in range(len(plan.rows))
+        ]
+        gaps += (
+            GapPlace(page, place.picture)
+            for row in grid
+            for place in row
+            if is_grid and (place.row, place.col) not in taken
+        )
+        beside = [[place.picture for place in row] for row in grid]
+        headers += place_headers(axes, page, plan.rows, beside, geometry.headers, geometry.margin)
+    return SheetLayout(
+        rows,
+        cols,
+        tuple(pages),
+        tuple(cells),
+        geometry.title_box(cols),
+        geometry.header_box(cols),
+        tuple(headers),
+        tuple(gaps),
     )
 
 
@@ -130,9 +175,11 @@ class _Geometry:
     title: str
     header_height: int
     font_size: int
+    headers: AxisHeaders
+    """The room that the axes take to the left of the cells and above them."""
 
     @classmethod
-    def of(cls, spec: JobSpec) -> Self:
+    def of(cls, spec: JobSpec, axes: AxisPlan | None) -> Self:
         width, height = spec.cell_size
         lines = caption_lines(spec) * line_height(spec.font_size)
         padding = text_padding(spec.font_size)
@@ -154,6 +201,7 @@ class _Geometry:
             title=(spec.title or "").strip(),
             header_height=_header_height(spec),
             font_size=spec.font_size,
+            headers=header_sizes(spec, axes),
         )
 
     @property
@@ -161,11 +209,11 @@ class _Geometry:
         return self.picture_height + (0 if self.band_overlaps else self.band_height)
 
     def page_width(self, cols: int) -> int:
-        return self.margin + cols * (self.width + self.margin)
+        return self.margin + self.headers.width + cols * (self.width + self.margin)
 
     def page_size(self, rows: int, cols: int) -> tuple[int, int]:
         cells = rows * (self.cell_height + self.margin)
-        return self.page_width(cols), self.margin + self._head_height(cols) + cells
+        return self.page_width(cols), self._top(cols) + cells
 
     def title_box(self, cols: int) -> Box | None:
         if not self.title:
@@ -183,30 +231,28 @@ class _Geometry:
             height=self.header_height,
         )
 
-    def _head_height(self, cols: int) -> int:
-        """Of title and header together."""
-        return self._title_height(cols) + self.header_height
+    def _top(self, cols: int) -> int:
+        """Where the first row begins."""
+        return self.margin + self._title_height(cols) + self.header_height + self.headers.height
 
     def _title_height(self, cols: int) -> int:
         if not self.title:
             return 0
         size = title_font_size(self.font_size)
         room = self.page_width(cols) - 2 * self.margin
-        lines = math.ceil(len(self.title) * size * TYPICAL_CHARACTER / room)
+        lines = math.ceil(guessed_width(self.title, size) / room)
         return min(lines, MAX_TITLE_LINES) * line_height(size) + 2 * text_padding(size)
 
-    def place(self, index: int, rows: int, cols: int) -> CellPlace:
-        page, in_page = divmod(index, rows * cols)
-        row, col = divmod(in_page, cols)
-        x = self.margin + col * (self.width + self.margin)
-        y = self.margin + self._head_height(cols) + row * (self.cell_height + self.margin)
+    def place(self, index: int, page: int, row: int, col: int, cols: int) -> CellPlace:
+        x = self.margin + self.headers.width + col * (self.width + self.margin)
+        y = self._top(cols) + row * (self.cell_height + self.margin)
         band = None
         if self.band_height:
             band_y = y + self.cell_height - self.band_height
             band = Box(x=x, y=band_y, width=self.width, height=self.band_height)
         return CellPlace(
             index=index,
-            page=page + 1,
+            page=page,
             row=row,
             col=col,
             cell=Box(x=x, y=y, width=self.width, height=self.cell_height),
@@ -253,7 +299,14 @@ def _unsightliness(geometry: _Geometry, count: int, cols: int) -> float:
     return abs(math.log(width / height)) + (rows * cols - count) / cols
 
 
-def _check_size(spec: JobSpec, geometry: _Geometry, rows: int, cols: int, max_pixels: int) -> None:
+def _check_size(
+    spec: JobSpec,
+    geometry: _Geometry,
+    rows: int,
+    cols: int,
+    max_pixels: int,
+    axes: AxisPlan | None = None,
+) -> None:
     max_side = MAX_PAGE_SIDE.get(spec.format)
 
     def fits(geometry: _Geometry, rows: int, cols: int) -> bool:
@@ -266,7 +319,7 @@ def _check_size(spec: JobSpec, geometry: _Geometry, rows: int, cols: int, max_pi
 
     def fits_scaled(width: int) -> bool:
         smaller = spec.model_copy(update={"cell_size": scaled(width)})
-        return fits(_Geometry.of(smaller), rows, cols)
+        return fits(_Geometry.of(smaller, axes), rows, cols)
 
     resize = spec.preprocessing.resize
     if resize is not None and math.prod(resize) > max_pixels:
@@ -287,7 +340,9 @@ def _check_size(spec: JobSpec, geometry: _Geometry, rows: int, cols: int, max_pi
         advice.append("cell_size up to {} x {}".format(*scaled(cell_width)))
     fitting_rows = _largest(1, rows - 1, lambda rows: fits(geometry, rows, cols))
     fitting_cols = _largest(1, cols - 1, lambda cols: fits(geometry, 1, cols))
-    if fitting_rows is not None:
+    if axes is not None:
+        advice.append("axes with fewer values")
+    elif fitting_rows is not None:
         advice.append(f"at most {fitting_rows} rows of {cols} a page")
     elif fitting_cols is not None:
         advice.append(f"at most {fitting_cols} columns")

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    model_validator,
 )
 from pydantic_extra_types.color import Color
 
@@ -42,6 +43,17 @@ Size = tuple[Annotated[int, Field(ge=1, le=16384)], Annotated[int, Field(ge=1, l
 CellSide = Annotated[int, Field(ge=16, le=4096)]
 Strength = Annotated[float, Field(ge=0, le=10)]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
+Candidate = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+def _with_one_place(template: str) -> str:
+    if template.replace("{}", "", 1).count("{") + template.count("}") != 1 or "{}" not in template:
+        raise ValueError("write {} exactly once, where a term's name goes, and no other braces")
+    return template
+
+
+PromptTemplate = Annotated[str, StringConstraints(max_length=200), AfterValidator(_with_one_place)]
+"""A sentence with `{}` where the name of a term goes, once, and no other braces."""
 
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -164,6 +176,27 @@ class Preprocessing(StrictModel):
     saturation: Strength | None = None
 
 
+class Axes(StrictModel):
+    """The columns of the CSV, or keys of the images' metadata, that place each image.
+
+    Where only one is given, the images of each of its values stand in the order of the sheet.
+    """
+
+    rows_by: ShortText | None = None
+    cols_by: ShortText | None = None
+
+    @model_validator(mode="after")
+    def _name_one(self) -> "Axes":
+        if not (self.rows_by or self.cols_by):
+            raise ValueError("name a column in `rows_by`, in `cols_by` or in both")
+        if self.rows_by == self.cols_by:
+            raise ValueError("`rows_by` and `cols_by` name the same column")
+        return self
+
+
+Sort = Annotated[str, StringConstraints(pattern=r"^(name|similarity|column:.{1,200})$")]
+
+
 class JobSpec(StrictModel):
     """How the sheet is to look and where its labels come from. Every field is optional."""
 
@@ -188,6 +221,12 @@ class JobSpec(StrictModel):
     """One of the deployment's models; None means its default."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """Below it CLIP abstains; None means the model's own bar."""
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=2000)] | None = None
+    """Texts that CLIP chooses among, in place of a vocabulary."""
+    vocabulary: ShortText | None = None
+    """One of the deployment's vocabularies; None means `default`."""
+    prompt_templates: Annotated[tuple[PromptTemplate, ...], Field(max_length=20)] = ()
+    """What the candidates, or the vocabulary's subjects, are put in; none means its own."""
     resize_mode: ResizeMode = ResizeMode.FIT
     preprocessing: Preprocessing = Preprocessing()
     template: ShortText | None = None
@@ -195,6 +234,12 @@ class JobSpec(StrictModel):
     label_position: LabelPosition = LabelPosition.BAND
     title: Annotated[str, StringConstraints(max_length=500)] | None = None
     overflow: Overflow = Overflow.PAGES
+    axes: Axes | Literal["auto"] | None = None
+    """An X/Y plot: the values decide rows and columns, and `rows`, `cols` and `overflow` do not."""
+    sort: Sort | None = None
+    """`name` (img_2 before img_10), `column:NAME`, or `similarity`; None keeps the order given."""
+    stack_duplicates: bool = False
+    """Show pictures that look the same as one, with their number on it."""
     ttl_seconds: Annotated[int, Field(ge=60, le=90 * 24 * 3600)] | None = None
     priority: Priority = Priority.NORMAL
     metadata: Metadata = Field(default_factory=dict)
@@ -203,6 +248,12 @@ class JobSpec(StrictModel):
     @property
     def has_smart_labels(self) -> bool:
         return self.labels == ("auto",)
+
+    @model_validator(mode="after")
+    def _one_source_of_terms(self) -> Self:
+        if self.candidates is not None and self.vocabulary is not None:
+            raise ValueError("give candidates or a vocabulary, not both")
+        return self
 
 
 class ImageReference(StrictModel):
@@ -268,12 +319,16 @@ class ImageCaption(StrictModel):
     text: str | None = None
     confidence: float | None = None
     model: str | None = None
+    answer: str | None = None
+    """The first facet's term, which `text` begins with."""
     facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
     """Top terms of each facet, best first."""
     reason: str | None = None
     """Why there is no text, or why another model than the asked one was used."""
     fallback: bool = False
-    """True where another model than the asked one, or none, had to do."""
+    """True where another model or device than the asked one, or none, had to do."""
+    features: str | None = None
+    """The model's view of the picture, packed; only where the spec compares pictures."""
 
 
 # --- What a caller gets -------------------------------------------------------------------------
@@ -364,7 +419,9 @@ class ManifestImage(LabeledImage):
     cell: Box
     """Picture's place and caption band together."""
     picture: Box | None
-    """The very pixels of the picture; None where a placeholder stands."""
+    """The very pixels of the picture; None where a placeholder stands, or another of its stack."""
+    stacked_on: int | None = None
+    """Index of the image that stands for this one too: page and cell are that one's."""
     reasons: tuple[str, ...] = ()
     """Why the sources before the winning one did not give the label."""
     facets: dict[str, tuple[ScoredTerm, ...]] = Field(default_factory=dict)
@@ -379,6 +436,19 @@ class ManifestPage(StrictModel):
     height: int
 
 
+class ManifestAxis(StrictModel):
+    column: str | None
+    """None where the images of a value stand one after the other."""
+    values: tuple[str, ...]
+
+
+class ManifestAxes(StrictModel):
+    """The X/Y plot; a page shows those of the row values that it has images for."""
+
+    rows: ManifestAxis
+    cols: ManifestAxis
+
+
 class Manifest(StrictModel):
     """`GET /v1/jobs/{id}/manifest`."""
 
@@ -387,8 +457,10 @@ class Manifest(StrictModel):
     cols: int
     pages: tuple[ManifestPage, ...]
     images: tuple[ManifestImage, ...]
+    """In the order in which they were sent; `page`, `row` and `col` say where each stands."""
     header: str = ""
     """The line below the title; only smart labels have one."""
+    axes: ManifestAxes | None = None
     warnings: tuple[JobWarning, ...] = ()
 
 

@@ -58,6 +58,15 @@ class Settings(BaseSettings):
     batch_timeout_seconds: float = Field(default=60.0, gt=0)
     model_retry_seconds: float = Field(default=60.0, gt=0)
 
+    vocabularies_dir: Path | None = None
+    """A folder of facet files for each vocabulary that requests may name beside `default`."""
+    model_memory_mb: int = Field(default=4096, ge=1)
+    """For the weights of a worker's models; past it the least recently used one goes."""
+    text_cache_mb: int = Field(default=256, ge=0)
+    """Disk for the text features of requests' own words."""
+    image_cache_mb: int = Field(default=256, ge=0)
+    """Disk for the features of pictures seen before; 0 keeps none."""
+
     # The queue. Leases and beats are argued in docs/architecture.md.
     chunk_size: int = Field(default=16, ge=1)
     job_window: int = Field(default=8, ge=1)
@@ -65,6 +74,10 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=15.0, gt=0)
     beat_seconds: float = Field(default=5.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
+
+    # Drawing.
+    font_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders with fonts for scripts that the shipped one lacks, comma separated."""
 
     # Limits of what one caller may ask.
     max_request_bytes: int = 512 * MEBIBYTE
@@ -115,7 +128,7 @@ class Settings(BaseSettings):
     upload_ttl_seconds: int = 24 * 3600
     idempotency_ttl_seconds: int = 24 * 3600
 
-    @field_validator("clip_models", "allowed_networks", "allowed_ports", mode="before")
+    @field_validator("clip_models", "font_dirs", "allowed_networks", "allowed_ports", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from shared.settings import Settings, get_settings
+from shared.settings import MEBIBYTE, Settings, get_settings
 from worker.captioning.captioning import Captioning, CaptioningConfig
 
 
@@ -22,4 +22,8 @@ def captioning_config(settings: Settings) -> CaptioningConfig:
         batch_wait_ms=settings.batch_wait_ms,
         batch_timeout_seconds=settings.batch_timeout_seconds,
         model_retry_seconds=settings.model_retry_seconds,
+        vocabularies_dir=settings.vocabularies_dir,
+        model_memory_bytes=settings.model_memory_mb * MEBIBYTE,
+        text_cache_bytes=settings.text_cache_mb * MEBIBYTE,
+        image_cache_bytes=settings.image_cache_mb * MEBIBYTE,
     )

@@ -5,11 +5,11 @@ from concurrent.futures import Future
 
 from shared.errors import UnreadableImageError
 from shared.job_lifecycle import CaptionWork, Commit
-from shared.labels import needs_caption
 from shared.schemas import ImageCaption
 from shared.work_units import Ticket
 from worker.backend import Backend
-from worker.captioning.captioning import Captioning, CaptionRequest
+from worker.caption_requests import caption_request
+from worker.captioning.captioning import Captioning
 from worker.lease import Lease
 from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.pictures import open_picture
@@ -34,6 +34,10 @@ def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> No
             lifecycle.yield_unit(ticket)
         elif lifecycle.commit_captions(ticket, captions) is not Commit.COMMITTED:
             logger.warning("late commit refused: %s", ticket)
+        else:
+            logger.info(
+                "captioned %s; pictures recalled: %d, looked at: %d", ticket, *captioning.recalled
+            )
     except Exception as error:
         logger.exception("captioning failed: %s", ticket)
         lifecycle.fail_attempt(ticket, f"{type(error).__name__}: {error}")
@@ -43,24 +47,26 @@ def _caption(
     backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
-    request = CaptionRequest(model=work.spec.clip_model, min_confidence=work.spec.min_confidence)
     side = captioning.input_size
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
         if lease.ended():
             break
         with backend.storage.open(image.key) as file:
-            if not needs_caption(image, work.spec, read_metadata(file)):
-                futures.append(_finished(EMBEDDED_LABEL))
+            request = caption_request(work.spec, image, read_metadata(file))
+            if request is None:
+                futures.append(_ready(EMBEDDED_LABEL))
+                continue
+            if known := captioning.recall(image.sha256, request):
+                futures.append(_ready(known))
                 continue
             try:
                 picture = open_picture(file, (side, side))
             except UnreadableImageError as error:
-                futures.append(
-                    _finished(ImageCaption(reason=f"the picture cannot be read: {error}"))
-                )
+                reason = f"the picture cannot be read: {error}"
+                futures.append(_ready(ImageCaption(reason=reason)))
                 continue
-        futures.append(captioning.submit(picture, request))
+        futures.append(captioning.submit(picture, request, content=image.sha256))
     captions: list[ImageCaption] = []
     for future in futures:
         if lease.ended():
@@ -71,7 +77,7 @@ def _caption(
     return None if lease.ended() else captions
 
 
-def _finished(caption: ImageCaption) -> Future[ImageCaption]:
+def _ready(caption: ImageCaption) -> Future[ImageCaption]:
     future: Future[ImageCaption] = Future()
     future.set_result(caption)
     return future

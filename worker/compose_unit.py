@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
-from shared.labels import ResolvedLabel, label_warnings
+from shared.labels import ResolvedLabel, known_metadata, label_warnings
 from shared.object_storage import output_key, output_prefix, sheet_filename
 from shared.parameters import Parameters
 from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
@@ -110,7 +110,8 @@ def label_entries(
                 reasons=tuple(fall.detail for fall in label.falls),
                 facets=caption.facets if caption else {},
                 model=caption.model if caption else None,
-                metadata={**embedded[index], **image.metadata, **(image.csv_row or {})},
+                features=caption.features if caption else None,
+                metadata=known_metadata(image, embedded[index]),
                 open=partial(backend.storage.open, image.key),
             )
         )

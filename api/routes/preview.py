@@ -24,9 +24,11 @@ router = APIRouter(prefix="/v1/preview", tags=["preview"])
         Code.INVALID_SPEC,
         Code.TOO_MANY_IMAGES,
         Code.UNKNOWN_TEMPLATE,
+        Code.UNKNOWN_VOCABULARY,
         Code.MODEL_NOT_OFFERED,
         Code.SHEET_TOO_LARGE,
         Code.IMAGES_DO_NOT_FIT,
+        Code.TOO_MANY_VALUES,
     ),
     openapi_extra={"requestBody": {"required": True, "content": json_body("PreviewRequest")}},
 )

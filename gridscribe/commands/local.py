@@ -23,6 +23,7 @@ from gridscribe.image_files import InputError, find_images
 from gridscribe.local import LocalSheet, local_captioning, make_sheet
 from gridscribe.unpack import CSV_NAME
 from gridscribe.unpack import unpack as unpack_sheets
+from shared.labels import compares_features
 from shared.layout import plan_sheet
 from shared.schemas import JobSpec
 from shared.settings import Settings
@@ -54,7 +55,7 @@ def export(
     failed = 0
     with contextlib.ExitStack() as stack:
         captioning = None
-        if spec.use_clip:
+        if spec.use_clip or compares_features(spec):
             with err.status("loading the captioning model"):
                 captioning = stack.enter_context(local_captioning(spec.clip_model))
         for target, sources in sheets.items():

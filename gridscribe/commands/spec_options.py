@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -35,6 +35,21 @@ def spec_options(
     ] = None,
     title: Annotated[str | None, _LAYOUT(help="A line above the sheet.")] = None,
     overflow: Annotated[Overflow | None, _LAYOUT(help="For images past the last cell.")] = None,
+    sort: Annotated[
+        str | None, _LAYOUT(metavar="name|similarity|column:NAME", help="Default: as given.")
+    ] = None,
+    stack_duplicates: Annotated[
+        bool | None, _LAYOUT("--stack-duplicates", help="Show pictures that look the same as one.")
+    ] = None,
+    rows_by: Annotated[
+        str | None, _LAYOUT(metavar="COLUMN", help="An X/Y plot: a row for each value.")
+    ] = None,
+    cols_by: Annotated[
+        str | None, _LAYOUT(metavar="COLUMN", help="And a column for each value.")
+    ] = None,
+    auto_axes: Annotated[
+        bool | None, _LAYOUT("--auto-axes", help="Find the two columns of an X/Y plot.")
+    ] = None,
     template: Annotated[str | None, _LAYOUT(help="A preset; other options win.")] = None,
     save_as: Annotated[
         str | None, _LAYOUT("--save-template", metavar="NAME", help="Keep this layout.")
@@ -58,6 +73,16 @@ def spec_options(
     clip_model: Annotated[str | None, _LABELS(help="Default: the service's own.")] = None,
     min_confidence: Annotated[
         float | None, _LABELS(help="Below it CLIP keeps silent, 0 to 1.")
+    ] = None,
+    candidates: Annotated[
+        list[str] | None, _LABELS(metavar="TEXT", help="What CLIP chooses among; repeat, or a,b.")
+    ] = None,
+    candidates_file: Annotated[
+        Path | None,
+        _LABELS(exists=True, dir_okay=False, help="The same, one a line; commas stay."),
+    ] = None,
+    vocabulary: Annotated[
+        str | None, _LABELS(help="One of the service's vocabularies; default: its own.")
     ] = None,
     resize_mode: Annotated[ResizeMode | None, _PICTURES(help="How pictures fit.")] = None,
     resize: Annotated[
@@ -95,17 +120,20 @@ def spec_options(
         background=_color(background),
         title=title,
         overflow=overflow,
+        sort=sort,
+        stack_duplicates=stack_duplicates,
+        axes="auto" if auto_axes else _given(rows_by=rows_by, cols_by=cols_by) or None,
         template=template,
         format=output_format,
         quality=quality,
-        labels=tuple(part.strip() for label in labels for part in label.split(",") if part.strip())
-        if labels
-        else None,
+        labels=_split(labels) if labels else None,
         csv_encoding=csv_encoding,
         label_position=label_position,
         use_clip=use_clip,
         clip_model=clip_model,
         min_confidence=min_confidence,
+        candidates=_candidates(candidates, candidates_file),
+        vocabulary=vocabulary,
         resize_mode=resize_mode,
         preprocessing=preprocessing or None,
     )
@@ -158,6 +186,20 @@ def with_format_of(spec: JobSpec, output: Path) -> JobSpec:
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _split(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+def _candidates(texts: Sequence[str] | None, file: Path | None) -> tuple[str, ...] | None:
+    if texts is None and file is None:
+        return None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    except UnicodeDecodeError as error:
+        raise InputError(f"--candidates-file {file}: not UTF-8: {error}") from error
+    return (*_split(texts or ()), *(line.strip() for line in lines if line.strip()))
 
 
 def _color(text: str | None) -> str | list[int] | None:

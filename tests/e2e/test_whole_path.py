@@ -126,6 +126,49 @@ def test_each_image_is_labeled_by_the_best_source_it_has(client: Client, tmp_pat
     assert any("nobody.jpg" in warning.detail for warning in job.warnings)
 
 
+def test_pictures_are_compared_by_the_model_whatever_labels_them(
+    client: Client, tmp_path: Path
+) -> None:
+    copy = tmp_path / "cat_again.png"
+    with Image.open(SAMPLES / "chelsea.jpg") as cat:
+        cat.resize((cat.width * 4 // 5, cat.height * 4 // 5)).save(copy)
+    csv = tmp_path / "labels.csv"
+    csv.write_text("filename,label\nchelsea.jpg,Chelsea herself\n")
+    images = [SAMPLES / "chelsea.jpg", SAMPLES / "rocket.jpg", copy]
+    fields = {"sort": "similarity", "cell_size": (64, 64), "cols": 3}
+    _, manifest, _ = run(client, JobSpec.model_validate(fields), images, tmp_path, csv)
+    assert [image.col for image in manifest.images] == [0, 2, 1]
+    assert [image.label for image in manifest.images] == ["Chelsea herself", "rocket", "cat_again"]
+
+    stacking = JobSpec.model_validate({**fields, "use_clip": True, "stack_duplicates": True})
+    _, manifest, _ = run(client, stacking, images, tmp_path, csv)
+    assert [image.stacked_on for image in manifest.images] == [None, None, 0]
+
+
+def test_a_csv_places_finished_images_in_an_xy_plot(client: Client, tmp_path: Path) -> None:
+    images = draw_pictures(tmp_path, 6)
+    rows = [f"{path.name},{n % 3},{'ab'[n // 3]}" for n, path in enumerate(images)]
+    csv = tmp_path / "plot.csv"
+    csv.write_text("\n".join(["filename,cfg,sampler", *rows]))
+    spec = JobSpec(axes="auto", cell_size=(64, 64))
+    _, manifest, _ = run(client, spec, images, tmp_path, csv)
+    assert [(i.row, i.col) for i in manifest.images] == [(r, c) for r in (0, 1) for c in (0, 1, 2)]
+
+
+def test_a_job_is_captioned_with_its_own_candidates(client: Client, tmp_path: Path) -> None:
+    spec = JobSpec(use_clip=True, candidates=("dog", "espresso", "rocket"))
+    images = [SAMPLES / name for name in ("coffee.jpg", "rocket.jpg", "retina.jpg")]
+
+    job, manifest, _ = run(client, spec, images, tmp_path)
+
+    assert [image.label for image in job.images[:2]] == ["espresso", "rocket"]
+    assert job.images[2].label_source is LabelSource.FILENAME
+    assert job.spec.candidates == spec.candidates
+    assert {term.term for term in manifest.images[0].facets["subject"]} == set(
+        spec.candidates or ()
+    )
+
+
 def test_images_past_the_last_cell_go_to_a_second_page(client: Client, tmp_path: Path) -> None:
     images = draw_pictures(tmp_path, 12)
     spec = JobSpec(rows=3, cols=3, cell_size=(64, 64))

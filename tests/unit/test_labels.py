@@ -1,6 +1,6 @@
 import pytest
 
-from shared.labels import label_warnings, needs_caption, resolve_label
+from shared.labels import known_metadata, label_warnings, needs_caption, resolve_label
 from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource, SourceImage
 from shared.sheet_labels import resolve_labels
 
@@ -237,3 +237,16 @@ def test_with_smart_labels_clip_is_asked_where_nothing_at_all_is_known() -> None
     assert not needs_caption(image(label="mine"), asked)
     assert not needs_caption(image(), asked, EMBEDDED)
     assert not needs_caption(image(), spec("auto"))
+
+
+def test_all_that_is_known_comes_from_the_best_source_that_has_it() -> None:
+    embedded = {"seed": 1, "steps": 20, "cfg": 7, "model": "m"}
+    known = known_metadata(
+        image(
+            metadata={"cfg": 8, "model": None, "note": [1]}, csv_row={"filename": "a", "SEED": "3"}
+        ),
+        embedded,
+    )
+    assert known == {"filename": "a", "SEED": "3", "cfg": 8, "note": [1], "steps": 20, "model": "m"}
+    assert known_metadata(image(csv_row={"seed": ""}), embedded)["seed"] == 1
+    assert known_metadata(image(csv_row={"seed": ""}), {}) == {"seed": ""}

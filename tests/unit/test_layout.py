@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.axes import axes_of_size
+from shared.axis_headers import HeaderKind
 from shared.errors import ErrorCode, GridscribeError
 from shared.layout import SheetLayout, plan_sheet
 from shared.schemas import Box, JobSpec, LabelPosition, Overflow, SheetFormat
@@ -176,6 +178,14 @@ def test_smart_labels_have_room_for_a_header_below_the_title(title: str | None) 
     assert {cell.cell.y for cell in layout.cells if cell.row == 0} == {header.y + header.height}
     plain = plan(12, rows=3, cols=3, title=title, labels=["seed"])
     assert plain.header_box is None
+    plot = plan_sheet(
+        JobSpec(title=title, labels=("auto",)), 12, max_pixels=10**8, axes=axes_of_size(3, 4, 12)
+    )
+    assert plot.header_box is not None
+    head = plot.header_box.y + plot.header_box.height
+    assert min(place.box.y for place in plot.headers) == head
+    above = [place.box for place in plot.headers if place.kind is HeaderKind.COL]
+    assert plot.cells[0].cell.y == above[0].y + above[0].height > head
     assert plan(1, labels=["auto", "seed"]).header_box is None
 
 

@@ -40,7 +40,10 @@ class Scoring:
 
 
 class Captioner(Protocol):
-    """A model that puts pictures and texts into one space. One thread at a time may encode."""
+    """A model that puts pictures and texts into one space.
+
+    One thread at a time may encode pictures, and another one texts beside it.
+    """
 
     @property
     def name(self) -> str: ...
@@ -74,7 +77,15 @@ class Captioner(Protocol):
         """(N, 3, H, W) to L2-normalised (N, D). Raises OutOfDeviceMemory."""
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
-        """M texts to L2-normalised (M, D)."""
+        """M texts to L2-normalised (M, D). Raises OutOfDeviceMemory, and ModelUnavailable where
+        the part that reads was let go and cannot be loaded again."""
+
+    def release_texts(self) -> None:
+        """Lets go of the part that reads, until texts are encoded again. From any thread."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the weights that are in memory now."""
 
     def warm_up(self) -> None:
         """Pays for whatever the first batch would pay for."""

@@ -3,21 +3,30 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from shared.errors import GridscribeError
 from shared.schemas import ImageCaption
+from shared.settings import MEBIBYTE
 from worker.captioning.batcher import Batcher, end_process
 from worker.captioning.captioner import FloatArray, ModelUnavailable
+from worker.captioning.computed_once import ComputedOnce
+from worker.captioning.feature_files import FeatureFiles
+from worker.captioning.image_features import ImageFeatures, rounded
 from worker.captioning.model_registry import STARTER, ModelRegistry, ServedModel, create_captioner
-from worker.captioning.text_features import classifiers
-from worker.captioning.vocabulary import default_vocabulary
-from worker.captioning.zero_shot import caption
+from worker.captioning.text_features import TextFeatures
+from worker.captioning.wording import Wording
+from worker.captioning.zero_shot import FacetClassifier, caption
+from worker.pipeline.image_features import pack
 
 logger = logging.getLogger(__name__)
 
+NOT_LABELED = "CLIP was asked to compare the picture, not to label it"
+WORDINGS_IN_MEMORY = 64
 UNLOADED_INPUT_SIZE = 256
 """What most models read, for callers that decode before any model is there."""
 
@@ -30,6 +39,10 @@ class CaptionRequest:
     """One of the deployment's models; None means its default."""
     min_confidence: float | None = None
     """None means the model's own bar."""
+    wording: Wording = field(default_factory=Wording)
+    wants_text: bool = True
+    wants_features: bool = False
+    """Hand the model's features over, packed, for pictures to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,10 @@ class CaptioningConfig:
     batch_wait_ms: float
     batch_timeout_seconds: float
     model_retry_seconds: float
+    vocabularies_dir: Path | None = None
+    model_memory_bytes: int = 4096 * MEBIBYTE
+    text_cache_bytes: int = 256 * MEBIBYTE
+    image_cache_bytes: int = 256 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +79,18 @@ class _Choice:
     model: ServedModel | None
     fallback_reason: str | None = None
 
+    @property
+    def reason(self) -> str | None:
+        """Why the model, or its device, is not the asked one."""
+        if self.fallback_reason is None and self.model is not None:
+            return _moved(self.model)
+        return self.fallback_reason
+
     def outcome(self, found: ImageCaption) -> ImageCaption:
         """What the chosen model found, marked where it is not the asked one."""
-        if self.fallback_reason is None:
+        if self.reason is None:
             return found
-        reasons = [reason for reason in (self.fallback_reason, found.reason) if reason]
+        reasons = [reason for reason in (self.reason, found.reason) if reason]
         return found.model_copy(update={"fallback": True, "reason": "; ".join(reasons)})
 
 
@@ -81,8 +105,17 @@ class Captioning:
             raise ValueError("no captioning model is offered; name at least one, such as 'starter'")
         self._config = config
         self._registry = ModelRegistry(
-            self._load, retry_seconds=config.model_retry_seconds, on_failure=self._announce
+            self._load,
+            retry_seconds=config.model_retry_seconds,
+            on_failure=self._announce,
+            memory_bytes=config.model_memory_bytes,
+            pinned=config.models[0],
         )
+        self._texts = TextFeatures(FeatureFiles(config.cache_dir, config.text_cache_bytes))
+        self._classifiers: ComputedOnce[tuple[str, Wording], tuple[FacetClassifier, ...]] = (
+            ComputedOnce(WORDINGS_IN_MEMORY)
+        )
+        self._images = ImageFeatures(config.cache_dir, config.image_cache_bytes)
         self._batcher = Batcher(
             max_batch=config.max_batch,
             wait_seconds=config.batch_wait_ms / 1000,
@@ -103,12 +136,28 @@ class Captioning:
         sizes = [served.captioner.input_size for served in self._registry.served]
         return max(sizes, default=UNLOADED_INPUT_SIZE)
 
-    def submit(self, picture: Image.Image, request: CaptionRequest) -> Future[ImageCaption]:
+    def recall(self, content: str, request: CaptionRequest) -> ImageCaption | None:
+        """The caption of a picture that the asked model saw before, without another look at it.
+
+        `content` is the SHA-256 of the picture's file. None where the picture is to be submitted.
+        Blocks like `submit`.
+        """
+        choice = self._choose(request.model or self._config.models[0])
+        if choice.model is None:
+            return None
+        feature = self._images.get(choice.model.identity, content)
+        return None if feature is None else self._caption(choice, request, feature)
+
+    def submit(
+        self, picture: Image.Image, request: CaptionRequest, *, content: str | None = None
+    ) -> Future[ImageCaption]:
         """Preprocesses in the calling thread and queues for the inference thread.
 
         The future raises nothing of its own: where there is no caption to be had, it gives one
         without text that says why. Cancel it to give up. The first request for a model other than
-        the default waits for it to load. Raises RuntimeError once closed.
+        the default waits for it to load, and the first one for words of its own until these are
+        read. With its file's SHA-256 as `content`, the picture can be recalled later. Raises
+        RuntimeError once closed.
         """
         choice = self._choose(request.model or self._config.models[0])
         outcome: Future[ImageCaption] = Future()
@@ -117,32 +166,42 @@ class Captioning:
             return outcome
         model = choice.model
         try:
+            if request.wants_text:
+                self._known(model, request.wording)
             pixels = model.captioner.preprocess(picture)
         except Exception as error:  # noqa: BLE001 # a lazily decoded picture may fail in any way here
             outcome.set_result(choice.outcome(_failed(model, error)))
             return outcome
 
         def finish(encoded: Future[FloatArray]) -> None:
+            self._registry.end_work(model)
             if encoded.cancelled():
                 outcome.cancel()
             if not outcome.set_running_or_notify_cancel():
                 return
             try:
-                found = caption(
-                    encoded.result(),
-                    model.classifiers,
-                    model.captioner.scoring,
-                    model=model.captioner.name,
-                    min_confidence=request.min_confidence,
-                )
+                feature = rounded(encoded.result())
             except Exception as error:  # noqa: BLE001 # whatever the model raised for this picture
-                found = _failed(model, error)
-            outcome.set_result(choice.outcome(found))
+                outcome.set_result(choice.outcome(_failed(model, error)))
+                return
+            if content is not None and _moved(model) is None:
+                self._images.put(model.identity, content, feature)
+            outcome.set_result(self._caption(choice, request, feature))
 
-        encoded = self._batcher.submit(model.captioner, pixels)
+        self._registry.begin_work(model)
+        try:
+            encoded = self._batcher.submit(model.captioner, pixels)
+        except RuntimeError:
+            self._registry.end_work(model)
+            raise
         outcome.add_done_callback(lambda done: encoded.cancel() if done.cancelled() else None)
         encoded.add_done_callback(finish)
         return outcome
+
+    @property
+    def recalled(self) -> tuple[int, int]:
+        """How many pictures were recalled, and how many had to be looked at, since the start."""
+        return self._images.hits, self._images.misses
 
     def status(self) -> CaptioningStatus:
         """Blocks while the default model loads for the first time."""
@@ -153,20 +212,54 @@ class Captioning:
             asked=asked,
             in_use=captioner.name if captioner else None,
             device=captioner.device if captioner else None,
-            reason=choice.fallback_reason,
+            reason=choice.reason,
         )
 
     def close(self) -> None:
         """Finishes the running batch; cancels the futures of the images that still wait."""
         self._registry.close()
         self._batcher.close()
+        self._texts.close()
+        self._images.close()
 
     def _load(self, name: str) -> ServedModel:
         captioner = create_captioner(name, self._config.threads)
-        known = classifiers(captioner, default_vocabulary(), self._config.cache_dir)
+        known = self._texts.classifiers(captioner, Wording().terms(None))
         captioner.warm_up()
         logger.info("the captioning model %r is warm on %s", name, captioner.device)
-        return ServedModel(captioner, known)
+        return ServedModel.of(captioner, known)
+
+    def _known(self, model: ServedModel, wording: Wording) -> tuple[FacetClassifier, ...]:
+        """Raises `GridscribeError` UNKNOWN_VOCABULARY, and what the model raises for texts."""
+        if wording == Wording():
+            return model.classifiers
+
+        def compute() -> tuple[FacetClassifier, ...]:
+            terms = wording.terms(self._config.vocabularies_dir)
+            return self._texts.classifiers(model.captioner, terms)
+
+        return self._classifiers.get((model.identity, wording), compute)
+
+    def _caption(
+        self, choice: _Choice, request: CaptionRequest, feature: FloatArray
+    ) -> ImageCaption:
+        model = choice.model
+        assert model is not None, "only a model gives features"  # noqa: S101 # for mypy
+        found = ImageCaption(model=model.captioner.name, reason=NOT_LABELED)
+        if request.wants_text:
+            try:
+                found = caption(
+                    feature,
+                    self._known(model, request.wording),
+                    model.captioner.scoring,
+                    model=model.captioner.name,
+                    min_confidence=request.min_confidence,
+                )
+            except Exception as error:  # noqa: BLE001 # no words to caption with: a reason, no crash
+                found = _failed(model, error)
+        if request.wants_features and np.isfinite(feature).all():
+            found = found.model_copy(update={"features": pack(feature)})
+        return choice.outcome(found)
 
     def _choose(self, name: str) -> _Choice:
         if name not in self._config.models:
@@ -198,7 +291,17 @@ class Captioning:
         )
 
 
+def _moved(model: ServedModel) -> str | None:
+    """Why a model is slower than it was, where it had to leave its accelerator."""
+    now = model.captioner.device
+    if now == model.device:
+        return None
+    return f"{model.captioner.name!r} ran out of memory on {model.device} and goes on on the {now}"
+
+
 def _failed(model: ServedModel, error: Exception) -> ImageCaption:
     name = model.captioner.name
+    if isinstance(error, GridscribeError):
+        return ImageCaption(model=name, reason=error.detail)
     logger.warning("the captioning model %r failed on an image: %r", name, error)
     return ImageCaption(model=name, reason=f"captioning failed on this image: {error}")

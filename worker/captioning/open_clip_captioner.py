@@ -1,5 +1,6 @@
 """Models of the open_clip library, on CUDA where there is one, else on the CPU."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -14,9 +15,9 @@ from huggingface_hub import constants as hub
 from PIL import Image
 from torch.nn import functional
 
+from shared.vocabulary import FACETS, NULL_FACET
 from worker.captioning.captioner import FloatArray, ModelUnavailable, OutOfDeviceMemory, Scoring
 from worker.captioning.preprocessing import PixelTransform
-from worker.captioning.vocabulary import FACETS, NULL_FACET
 
 HUB_PROBE_SECONDS = 3.0
 TEXT_BATCH = 64
@@ -62,7 +63,7 @@ class OpenClipCaptioner:
             torch.set_num_threads(threads)
         self.name = name
         self._place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        model, self._tokenizer = _load(name)
+        model, tokenizer = _load(name)
         self._transform = _pixel_transform(open_clip.get_model_preprocess_cfg(model))
         self.scoring = Scoring(
             scale=float(model.logit_scale.detach().exp()), min_confidence=0.3, min_margin=0.05
@@ -71,6 +72,8 @@ class OpenClipCaptioner:
             self._model = model.eval().to(device=self._device, dtype=self._dtype)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelUnavailable(name, f"no room on {self._device}: {error}") from error
+        self._reader: _Reader | None = (self._model, tokenizer)
+        self._reading = threading.Lock()
 
     @property
     def identity(self) -> str:
@@ -99,11 +102,24 @@ class OpenClipCaptioner:
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         parts = []
-        for start in range(0, len(texts), TEXT_BATCH):
-            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
-            with torch.inference_mode(), _out_of_memory_named():
-                parts.append(_as_features(self._model.encode_text(tokens)))
+        with self._reading:
+            model, tokenizer = self._reader = self._reader or self._load_reader()
+            for start in range(0, len(texts), TEXT_BATCH):
+                tokens = tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
+                with torch.inference_mode(), _out_of_memory_named():
+                    parts.append(_as_features(model.encode_text(tokens)))
         return np.concatenate(parts)
+
+    def release_texts(self) -> None:
+        with self._reading:
+            self._reader = None
+            _keep_only(self._model, lambda part: part == "visual")
+
+    @property
+    def memory_bytes(self) -> int:
+        reader = self._reader
+        weights = [*self._model.parameters(), *(reader[0].parameters() if reader else ())]
+        return sum({id(each): each.numel() * each.element_size() for each in weights}.values())
 
     def warm_up(self) -> None:
         side = self._transform.size
@@ -112,10 +128,19 @@ class OpenClipCaptioner:
     def move_to_cpu(self) -> bool:
         if self._device.type == "cpu":
             return False
-        self._place(torch.device("cpu"))
-        self._model = self._model.to(device=self._device, dtype=self._dtype)
+        with self._reading:  # texts are encoded on one device from end to end
+            self._reader = None
+            self._place(torch.device("cpu"))
+            self._model = self._model.to(device=self._device, dtype=self._dtype)
         torch.cuda.empty_cache()
         return True
+
+    def _load_reader(self) -> "_Reader":
+        """The whole model again, without the part that sees: no library loads only one half."""
+        model, tokenizer = _load(self.name)
+        _keep_only(model, lambda part: part != "visual")
+        with _out_of_memory_named():
+            return model.eval().to(device=self._device, dtype=self._dtype), tokenizer
 
     def _place(self, device: torch.device) -> None:
         self._device = device
@@ -148,7 +173,20 @@ def _out_of_memory_named() -> Iterator[None]:
     raise OutOfDeviceMemory(message)
 
 
-def _load(name: str) -> tuple[Any, Callable[[list[str]], torch.Tensor]]:
+_Reader = tuple[Any, Callable[[list[str]], torch.Tensor]]
+"""Model and tokenizer."""
+
+
+def _keep_only(model: Any, wanted: Callable[[str], bool]) -> None:
+    """Drops the other parts of a model: every kind of open_clip's sees with `visual` alone."""
+    for name in [name for name, _ in model.named_children() if not wanted(name)]:
+        delattr(model, name)
+    if wanted("visual"):
+        for name in [name for name, _ in model.named_parameters(recurse=False)]:
+            setattr(model, name, None)
+
+
+def _load(name: str) -> _Reader:
     """Model and tokenizer, on the CPU. Raises ModelUnavailable."""
     architecture, tag = parse_name(name)
     no_hub = None if name.startswith(LOCAL_DIR) else _why_no_hub()

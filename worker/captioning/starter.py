@@ -87,6 +87,16 @@ class StarterCaptioner:
         features: FloatArray = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
         return features.astype(np.float32)
 
+    def release_texts(self) -> None:
+        # An attribute that is not there yet is no error: nothing was read, nothing is to be let go.
+        self.__dict__.pop("_sentence_encoder", None)
+
+    @property
+    def memory_bytes(self) -> int:
+        encoder = self.__dict__.get("_sentence_encoder")
+        weights = [*self._network.parameters(), *(encoder.parameters() if encoder else ())]
+        return sum(each.numel() * each.element_size() for each in weights)
+
     def warm_up(self) -> None:
         self.encode_images(np.zeros((1, 3, 224, 224), dtype=np.float32))
 

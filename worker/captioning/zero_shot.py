@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.schemas import ImageCaption, ScoredTerm
+from shared.vocabulary import Facet
 from worker.captioning.captioner import FloatArray, Scoring
-from worker.captioning.vocabulary import Facet
 
 TOP_TERMS = 5
 
@@ -159,5 +159,6 @@ def caption(
         text=", ".join(answer.term for answer in sure),
         confidence=main.answer.score,
         model=model,
+        answer=main.answer.term,
         facets=facets,
     )

@@ -17,7 +17,7 @@ from PIL import Image
 
 from shared.schemas import JobSpec, Manifest, ManifestImage
 from worker.pipeline.manifest_text import KEYWORD, MAX_DOCUMENT_BYTES, manifest_text
-from worker.pipeline.sheet_writer import RenderedPage, SheetWriter
+from worker.pipeline.sheet_writer import RenderedPage, SheetWriter, reading_order
 from worker.pipeline.typography import clean_text
 
 ASSETS = resources.files("worker.pipeline") / "viewer"
@@ -43,10 +43,9 @@ class HtmlWriter(SheetWriter):
             cut = page.crop((box.x, box.y, box.x + box.width, box.y + box.height))
             return _data_uri(cut, self.spec.quality)
 
+        shown = reading_order(manifest)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="encode") as pool:
-            for image, uri in zip(
-                manifest.images, pool.map(data_uri, manifest.images), strict=True
-            ):
+            for image, uri in zip(shown, pool.map(data_uri, shown), strict=True):
                 self._file.write(_figure(image, uri))
 
     def finish(self, manifest: Manifest) -> tuple[RenderedPage, ...]:

@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 
 from PIL import Image, ImageDraw
 
-from shared.layout import line_height, text_padding, title_font_size
+from shared.axis_headers import HeaderKind, HeaderPlace
 from shared.schemas import Box, JobSpec, LabelPosition
+from shared.text_metrics import line_height, text_padding, title_font_size
 from worker.pipeline.colors import BLACK, WHITE, Rgb, mix, muted_on, rgb, strongest_on
 from worker.pipeline.typeface import Typeface, Weight, typeface
-from worker.pipeline.typography import common_size, fitted
+from worker.pipeline.typography import clean_text, common_size, fitted
 
 PANEL_OPACITY = 0.62
 """Of the black behind an overlaid label: white text has a contrast of 6 even on a white picture."""
+BADGE_OPACITY = 0.78
 PLACEHOLDER_TEXT = "cannot be read"
 
 
@@ -22,6 +25,7 @@ class PageCanvas:
     def __init__(self, size: tuple[int, int], spec: JobSpec, label_size: int) -> None:
         self._background = rgb(spec.background)
         self._font_size = spec.font_size
+        self._has_band = spec.label_position is LabelPosition.BAND
         self._is_overlay = spec.label_position is LabelPosition.OVERLAY
         self._label_face = typeface(Weight.REGULAR, label_size)
         self.image = Image.new("RGB", size, self._background)
@@ -41,10 +45,60 @@ class PageCanvas:
         top = text_padding(self._font_size) // 2
         self._draw_lines(fitted(text, face, room), face, box, top, muted_on(self._background))
 
+    def draw_headers(self, headers: Sequence[HeaderPlace]) -> None:
+        """Values in ink, the names of the axes muted; one size for all of a kind."""
+        padding = text_padding(self._font_size)
+        for kind, group in groupby(headers, key=lambda header: header.kind):
+            places = list(group)
+            texts = [clean_text(place.text) for place in places]
+            is_value = kind in (HeaderKind.ROW, HeaderKind.COL)
+            weight = Weight.BOLD if is_value else Weight.REGULAR
+            ink = (strongest_on if is_value else muted_on)(self._background)
+            width, height = text_room(places[0].box, self._font_size)
+            room = max(1, width - padding), height
+            face = typeface(weight, common_size(texts, weight, room, self._font_size))
+            for place, text in zip(places, texts, strict=True):
+                lines = fitted(text, face, room)
+                slack = place.box.height - len(lines) * line_height(face.size)
+                # Rows are read beside the middle of their pictures, columns right above them.
+                top = slack // 2 if kind is HeaderKind.ROW else max(0, slack - padding // 2)
+                if kind is HeaderKind.COL_NAME:
+                    top = 0
+                is_beside = kind in (HeaderKind.ROW, HeaderKind.ROW_NAME)
+                self._draw_lines(
+                    lines, face, place.box, top, ink, indent=2 * padding if is_beside else None
+                )
+
+    def draw_gap(self, box: Box) -> None:
+        """A faint field with a dash: here an image was never made, rather than lost."""
+        ink = strongest_on(self._background)
+        tile = Image.new("RGB", (box.width, box.height), mix(self._background, ink, 0.05))
+        dash, x, y = max(2, box.width // 16), box.width // 2, box.height // 2
+        stroke = mix(self._background, ink, 0.35)
+        ImageDraw.Draw(tile).line((x - dash, y, x + dash, y), stroke, max(1, dash // 5))
+        self.image.paste(tile, (box.x, box.y))
+
+    def draw_badge(self, text: str, picture: Box) -> None:
+        """In the upper right corner of `picture`, as far as it reaches."""
+        face = typeface(Weight.BOLD, min(self._font_size, max(6, picture.height // 3)))
+        padding = text_padding(face.size)
+        height = min(picture.height, line_height(face.size))
+        width = min(picture.width, math.ceil(face.width(text)) + 2 * padding)
+        inset = padding if picture.width > 4 * width and picture.height > 3 * height else 0
+        x = picture.x + picture.width - width - inset
+        box = Box(x=x, y=picture.y + inset, width=width, height=height)
+        self._darken(box, BADGE_OPACITY)
+        self._draw_lines([text], face, box, (height - line_height(face.size)) // 2, WHITE)
+
     def draw_picture(self, picture: Image.Image, place: Box) -> Box:
-        """Centre it in `place`, which it must not exceed; returns the pixels that it takes."""
+        """Centre it in `place`, which it must not exceed; returns the pixels that it takes.
+
+        With a label below it stands on the lower edge: near its own label, and the pictures of a
+        row on one line whatever their proportions.
+        """
         x = place.x + (place.width - picture.width) // 2
-        y = place.y + (place.height - picture.height) // 2
+        slack = place.height - picture.height
+        y = place.y + (slack if self._has_band else slack // 2)
         mask = picture.getchannel("A") if picture.mode == "RGBA" else None
         self.image.paste(picture, (x, y), mask)
         return Box(x=x, y=y, width=picture.width, height=picture.height)
@@ -75,7 +129,7 @@ class PageCanvas:
         lines = fitted(text, self._label_face, text_room(band, self._font_size))
         if self._is_overlay:
             panel = self._panel(lines, band, picture)
-            self._darken(panel)
+            self._darken(panel, PANEL_OPACITY)
             top, ink = text_padding(self._font_size) // 2, WHITE
             self._draw_lines(lines, self._label_face, panel, top, ink)
         else:
@@ -99,24 +153,34 @@ class PageCanvas:
             height=height,
         )
 
-    def _darken(self, box: Box) -> None:
+    def _darken(self, box: Box, opacity: float) -> None:
         corners = (box.x, box.y, box.x + box.width, box.y + box.height)
         under = self.image.crop(corners)
         shade = Image.new("RGB", under.size, BLACK)
-        self.image.paste(Image.blend(under, shade, PANEL_OPACITY), corners)
+        self.image.paste(Image.blend(under, shade, opacity), corners)
 
     def _draw_lines(
-        self, lines: Sequence[str], face: Typeface, box: Box, top: int, ink: Rgb
+        self,
+        lines: Sequence[str],
+        face: Typeface,
+        box: Box,
+        top: int,
+        ink: Rgb,
+        *,
+        indent: int | None = None,
     ) -> None:
-        """Centred lines from `top` pixels below the box's upper edge; never a pixel outside it."""
+        """Lines from `top` pixels below the box's upper edge; never a pixel outside it.
+
+        They are centred, or end `indent` pixels before the right edge.
+        """
         corners = (box.x, box.y, box.x + box.width, box.y + box.height)
         tile = self.image.crop(corners)  # its edges clip what a glyph would draw outside
-        draw = ImageDraw.Draw(tile)
         height = line_height(face.size)
         first_baseline = top + (height - face.ascent - face.descent) // 2 + face.ascent
         for number, line in enumerate(lines):
-            x = (box.width - face.width(line)) / 2
-            face.draw(draw, x, first_baseline + number * height, line, ink)
+            slack = box.width - face.width(line)
+            x = slack / 2 if indent is None else slack - indent
+            face.draw(tile, x, first_baseline + number * height, line, ink)
         self.image.paste(tile, corners)
 
 

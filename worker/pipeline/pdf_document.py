@@ -15,7 +15,7 @@ from PIL import Image
 
 from shared.schemas import Box, JobSpec, Manifest
 from worker.pipeline.manifest_text import MAX_DOCUMENT_BYTES, SheetReadError, manifest_text
-from worker.pipeline.sheet_writer import RenderedPage, SheetWriter
+from worker.pipeline.sheet_writer import RenderedPage, SheetWriter, reading_order
 from worker.pipeline.typography import clean_text
 
 POINTS_A_PIXEL = 72 / 150
@@ -192,7 +192,7 @@ def _label_lines(manifest: Manifest) -> list[tuple[str, Box]]:
     Where the drawn label is wrapped is not known here; search finds the same words either way.
     """
     lines: list[tuple[str, Box]] = []
-    for image in manifest.images:
+    for image in reading_order(manifest):
         texts = [
             line
             for paragraph in clean_text(image.label).split("\n")

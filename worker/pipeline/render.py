@@ -23,6 +23,7 @@ from shared.schemas import (
     ManifestImage,
     ScoredTerm,
 )
+from worker.pipeline.arrangement import arrange
 from worker.pipeline.manifest_text import manifest_of_page
 from worker.pipeline.page_canvas import PageCanvas, text_room
 from worker.pipeline.pictures import open_first_frame, resized
@@ -54,6 +55,9 @@ class SheetEntry:
     facets: dict[str, tuple[ScoredTerm, ...]] = field(default_factory=dict)
     model: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    """All that is known of the image, by column: sort and axes read it too."""
+    features: str | None = None
+    """`model`'s, packed; what is to be compared needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,50 +102,56 @@ def render_sheet(
         RenderCanceled: `stop` returned True.
         OSError: or another of an entry's own errors, when a file cannot be fetched or written.
     """
-    layout = plan_sheet(spec, len(entries), max_pixels=max_pixels)
-    labels = [clean_text(entry.label) for entry in entries]
+    arrangement = arrange(spec, entries, threads=threads, stop=stop)
+    stacks = arrangement.stacks
+    layout = plan_sheet(spec, len(stacks), max_pixels=max_pixels, axes=arrangement.axes)
+    labels = [clean_text(entries[shown].label) for shown, *_ in stacks]
     label_size = _label_size(spec, layout, labels)
     images: list[ManifestImage] = []
     warnings: list[JobWarning] = []
+    in_order = [entries[stacks[place.index][0]] for place in layout.cells]
 
     def manifest() -> Manifest:
         return Manifest(
             rows=layout.rows,
             cols=layout.cols,
             pages=layout.pages,
-            images=tuple(images),
+            images=tuple(sorted(images, key=lambda image: image.index)),
             header=header,
-            warnings=(*warnings, *writer.warnings),
+            axes=arrangement.axes.manifest() if arrangement.axes else None,
+            warnings=(*arrangement.warnings, *warnings, *writer.warnings),
         )
 
     with (
         sheet_writer(spec, folder) as writer,
-        contextlib.closing(_prepared_pictures(spec, entries, threads)) as pictures,
+        contextlib.closing(_prepared_pictures(spec, in_order, threads)) as pictures,
     ):
         for number, places in groupby(layout.cells, key=lambda place: place.page):
-            plan = layout.pages[number - 1]
-            canvas = PageCanvas((plan.width, plan.height), spec, label_size)
-            if layout.title_box:
-                canvas.draw_title(clean_text(spec.title or ""), layout.title_box)
-            if layout.header_box and header:
-                canvas.draw_header(clean_text(header), layout.header_box)
+            canvas = _page(spec, layout, number, label_size, header)
             for place in places:
                 if stop():
                     raise RenderCanceled
                 picture, has_more_frames = next(pictures)
-                entry = entries[place.index]
+                shown, *others = stacks[place.index]
+                entry = entries[shown]
                 if isinstance(picture, UnreadableImageError):
                     canvas.draw_placeholder(place.picture)
                     taken = None
-                    warnings.append(_unreadable(place.index, entry, picture))
+                    warnings.append(_unreadable(shown, entry, picture))
                 else:
                     taken = canvas.draw_picture(picture, place.picture)
                 if has_more_frames:
-                    warnings.append(_animated(place.index, entry))
+                    warnings.append(_animated(shown, entry))
                 if place.band and writer.draws_labels:
                     canvas.draw_label(labels[place.index], place.band, taken or place.picture)
-                images.append(_manifest_image(entry, place, taken))
-                progress(place.index + 1)
+                if others:
+                    canvas.draw_badge(f"\u00d7{len(others) + 1}", taken or place.picture)
+                images.append(_manifest_image(entry, shown, place, taken))
+                images += (
+                    _manifest_image(entries[index], index, place, None, stacked_on=shown)
+                    for index in others
+                )
+                progress(len(images))
             writer.add_page(canvas.image, manifest_of_page(manifest(), number))
         if all(image.picture is None for image in images):
             raise GridscribeError(
@@ -149,6 +159,23 @@ def render_sheet(
                 f"none of the {len(entries)} images can be read; the first: {warnings[0].detail}",
             )
         return RenderedSheet(writer.finish(manifest()), manifest())
+
+
+def _page(
+    spec: JobSpec, layout: SheetLayout, number: int, label_size: int, header: str
+) -> PageCanvas:
+    """A page with all that stands around its pictures."""
+    plan = layout.pages[number - 1]
+    canvas = PageCanvas((plan.width, plan.height), spec, label_size)
+    if layout.title_box:
+        canvas.draw_title(clean_text(spec.title or ""), layout.title_box)
+    if layout.header_box and header:
+        canvas.draw_header(clean_text(header), layout.header_box)
+    canvas.draw_headers([place for place in layout.headers if place.page == number])
+    for gap in layout.gaps:
+        if gap.page == number:
+            canvas.draw_gap(gap.box)
+    return canvas
 
 
 def _label_size(spec: JobSpec, layout: SheetLayout, labels: Sequence[str]) -> int:
@@ -206,9 +233,16 @@ def _unreadable(index: int, entry: SheetEntry, error: UnreadableImageError) -> J
     return JobWarning(code="unreadable_image", detail=f"{entry.name!r}: {error}", image=index)
 
 
-def _manifest_image(entry: SheetEntry, place: CellPlace, taken: Box | None) -> ManifestImage:
+def _manifest_image(
+    entry: SheetEntry,
+    index: int,
+    place: CellPlace,
+    taken: Box | None,
+    *,
+    stacked_on: int | None = None,
+) -> ManifestImage:
     return ManifestImage(
-        index=place.index,
+        index=index,
         name=entry.name,
         label=entry.label,
         label_source=entry.source,
@@ -218,6 +252,7 @@ def _manifest_image(entry: SheetEntry, place: CellPlace, taken: Box | None) -> M
         col=place.col,
         cell=place.cell,
         picture=taken,
+        stacked_on=stacked_on,
         reasons=entry.reasons,
         facets=entry.facets,
         model=entry.model,

@@ -10,7 +10,7 @@ from typing import Self
 
 from PIL import Image
 
-from shared.schemas import JobSpec, JobWarning, Manifest, ManifestPage
+from shared.schemas import JobSpec, JobWarning, Manifest, ManifestImage, ManifestPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +71,9 @@ class SheetWriter(ABC):
             "be too long; the job's own manifest has everything"
         )
         self.warnings.append(JobWarning(code="manifest_trimmed", detail=detail))
+
+
+def reading_order(manifest: Manifest) -> list[ManifestImage]:
+    """The images that are shown, of a stack the one on top, page by page and row by row."""
+    shown = (image for image in manifest.images if image.stacked_on is None)
+    return sorted(shown, key=lambda image: (image.page, image.row, image.col))

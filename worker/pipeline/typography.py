@@ -2,14 +2,18 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from shared.layout import line_height
+from shared.text_metrics import line_height
+from worker.pipeline.bidi_order import RIGHT_TO_LEFT_MARK, is_right_to_left
+from worker.pipeline.graphemes import clusters
 from worker.pipeline.typeface import Typeface, Weight, typeface
 
 MAX_CHARACTERS = 4000
 """Of one text; more than anybody would read under a picture."""
+LONGEST_WORD = 100
+"""Characters; what is longer is broken anywhere, without being measured as a whole."""
 MAX_MARKS = 4
 """Combining marks in a row; living languages need no more."""
 SMALLEST_SHARE = 0.7
@@ -23,6 +27,13 @@ SPACES = re.compile(r"\s+")
 UNDRAWABLE = frozenset({"Cc", "Cf", "Cs"})
 """Categories of control characters, bidi and zero-width ones, lone surrogates."""
 VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+EMOJI_SELECTORS = ("\ufe0e", "\ufe0f")
+JOINERS = ("\u200c", "\u200d")
+"""Persian words and emoji sequences are written with them; between Latin letters they only hide."""
+FIRST_JOINED = "\u0590"
+"""Scripts before it, Latin, Greek and Cyrillic among them, do not join."""
+FLAG, TAGS = "\U0001f3f4", range(0xE0020, 0xE0080)
+"""Flags such as Scotland's are a black flag and the letters of the region as tags."""
 
 IDEOGRAPHS = "\u2e80-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
 """Chinese and Japanese, which may break after any character."""
@@ -53,13 +64,22 @@ def _drawable(line: str) -> str:
         marks = marks + 1 if category in ("Mn", "Me") else 0
         if character.isspace():
             kept.append(" ")
-        elif (
+        elif _belongs(character, kept[-1] if kept else " ") or (
             category not in UNDRAWABLE
             and marks <= MAX_MARKS
             and ord(character) not in VARIATION_SELECTORS
         ):
             kept.append(character)
     return "".join(kept)
+
+
+def _belongs(character: str, before: str) -> bool:
+    """Whether something invisible shapes the character before it."""
+    if character in JOINERS:
+        return before >= FIRST_JOINED and before not in JOINERS
+    if character in EMOJI_SELECTORS:
+        return before not in (" ", *EMOJI_SELECTORS, *JOINERS)
+    return ord(character) in TAGS and (before == FLAG or ord(before) in TAGS)
 
 
 def lines_within(height: int, font_size: int) -> int:
@@ -102,8 +122,20 @@ def fitted(text: str, face: Typeface, room: tuple[int, int]) -> list[str]:
 
 def _wrapped(text: str, face: Typeface, width: int) -> Iterator[str]:
     for paragraph in text.split("\n"):
-        line, used = "", 0.0
-        for piece in UNBREAKABLE.findall(paragraph):
+        yield from map(_direction_marker(paragraph), _wrapped_paragraph(paragraph, face, width))
+
+
+def _direction_marker(paragraph: str) -> Callable[[str], str]:
+    """Makes each line run as its paragraph does, whatever letter it happens to begin with."""
+    if paragraph.isascii() or not is_right_to_left(paragraph):
+        return str
+    return lambda line: line if is_right_to_left(line) else RIGHT_TO_LEFT_MARK + line
+
+
+def _wrapped_paragraph(paragraph: str, face: Typeface, width: int) -> Iterator[str]:
+    line, used = "", 0.0
+    for piece in UNBREAKABLE.findall(paragraph):
+        if len(piece) <= LONGEST_WORD:
             needed = face.width(piece.rstrip())
             if line and used + needed > width:
                 yield line.rstrip()
@@ -111,19 +143,18 @@ def _wrapped(text: str, face: Typeface, width: int) -> Iterator[str]:
             if needed <= width:
                 line, used = line + piece, used + face.width(piece)
                 continue
-            for character in piece:  # longer than a line
-                advance = face.width(character)
-                if line and used + advance > width:
-                    yield line
-                    line, used = "", 0.0
-                line, used = line + character, used + advance
-        yield line.rstrip()
+        for cluster in clusters(piece):  # longer than a line
+            advance = face.width(cluster)
+            if line and used + advance > width:
+                yield line
+                line, used = "", 0.0
+            line, used = line + cluster, used + advance
+    yield line.rstrip()
 
 
 def _with_ellipsis(line: str, face: Typeface, width: int) -> str:
-    line = line.removesuffix(ELLIPSIS)
-    used = face.width(line) + face.width(ELLIPSIS)
-    while line and used > width:
-        used -= face.width(line[-1])
-        line = line[:-1]
-    return line.rstrip(" ,;:._-/") + ELLIPSIS
+    kept = clusters(line.removesuffix(ELLIPSIS))
+    used = face.width("".join(kept)) + face.width(ELLIPSIS)
+    while kept and used > width:
+        used -= face.width(kept.pop())
+    return "".join(kept).rstrip(" ,;:._-/") + ELLIPSIS

@@ -158,6 +158,34 @@ JOB = [
         "csv",
         "csv_encoding: windows-1252 or latin-1",
     ),
+    (
+        [GOOD, spec_part({"axes": {"rows_by": "cfg"}}), ("csv", ("l.csv", b"filename,label\n"))],
+        422,
+        "unknown_column",
+        "spec.axes.rows_by",
+        "'cfg'",
+    ),
+    (
+        [GOOD, spec_part({"sort": "column:cfg"}), ("csv", ("l.csv", b"filename,label\n"))],
+        422,
+        "unknown_column",
+        "spec.sort",
+        "'cfg'",
+    ),
+    (
+        [
+            *(image_part(f"{n}.png") for n in range(9)),
+            spec_part({"axes": {"cols_by": "n"}, "cell_size": [4096, 4096], "format": "webp"}),
+            (
+                "csv",
+                ("l.csv", b"filename,n\n" + b"".join(b"%d.png,%d\n" % (n, n) for n in range(9))),
+            ),
+        ],
+        422,
+        "sheet_too_large",
+        None,
+        "axes with fewer values",
+    ),
     ([GOOD, ("csv", ("l.csv", b"a\n" + b"x\n" * 9000))], 413, "file_too_large", "csv", "16,384"),
     (
         [GOOD, GOOD, spec_part({"rows": 1, "cols": 1, "overflow": "error"})],

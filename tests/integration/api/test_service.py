@@ -54,6 +54,28 @@ def test_models_are_listed_with_the_default(client: httpx.Client) -> None:
     ]
 
 
+def test_vocabularies_are_listed_with_the_operators_own(
+    api_settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "garden").mkdir()
+    (tmp_path / "garden" / "subject.txt").write_text("rose | dog rose\n    tea rose\ntulip\n")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "subject.txt").write_text("rose\nrose\n")
+
+    with serving(api_settings.model_copy(update={"vocabularies_dir": tmp_path})) as client:
+        default, garden = client.get("/v1/vocabularies").json()["data"]
+
+    assert (default["name"], default["default"], default["built_in"]) == ("default", True, True)
+    assert [facet["name"] for facet in default["facets"]][:2] == ["subject", "medium"]
+    assert default["facets"][0]["terms"] > 300
+    assert garden == {
+        "name": "garden",
+        "default": False,
+        "built_in": False,
+        "facets": [{"name": "subject", "terms": 3}],
+    }
+
+
 def test_templates_are_listed(client: httpx.Client) -> None:
     templates = {it["name"]: it for it in client.get("/v1/templates").json()["data"]}
     assert templates["wide"]["built_in"] is True
@@ -72,6 +94,15 @@ def test_a_preview_gives_the_geometry_without_a_job(
     assert sheet["cells"][1]["picture"] == {"x": 120, "y": 10, "width": 100, "height": 50}
     assert sheet["cells"][1]["label"] is None
     assert_nothing_is_left()
+
+
+def test_a_preview_of_an_xy_plot_needs_no_values(client: httpx.Client) -> None:
+    spec = {"rows": 9, "cols": 9, "axes": {"rows_by": "sampler", "cols_by": "cfg"}}
+    body = {"spec": spec, "count": 7, "axis_counts": {"rows": 2, "cols": 3}}
+    sheet = client.post("/v1/preview", json=body).json()
+    assert (sheet["rows"], sheet["cols"], len(sheet["pages"])) == (2, 3, 2)
+    kinds = [header["kind"] for header in sheet["headers"] if header["page"] == 1]
+    assert sorted(kinds) == ["col"] * 3 + ["col_name"] + ["row"] * 2 + ["row_name"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ class MeanCaptioner:
     scoring = Scoring(scale=1, min_confidence=0, min_margin=0)
     facets: frozenset[str] = frozenset()
     uses_templates = False
+    memory_bytes = 0
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
@@ -37,6 +38,9 @@ class MeanCaptioner:
         return means[:, :1]
 
     def warm_up(self) -> None:
+        pass
+
+    def release_texts(self) -> None:
         pass
 
     def move_to_cpu(self) -> bool:

@@ -2,6 +2,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ import pytest
 from PIL import Image
 
 import gridscribe
+from gridscribe.local import LocalImage
+from shared.labels import label_warnings, resolve_label
+from shared.schemas import JobSpec
+from worker.captioning.captioner import FloatArray, OutOfDeviceMemory
 from worker.captioning.captioning import Captioning, CaptioningConfig, CaptionRequest
+from worker.captioning.starter import StarterCaptioner
+from worker.captioning.wording import Wording
+from worker.pipeline.image_features import unpack
 
 COFFEE = Path(gridscribe.__file__).parent / "samples" / "coffee.jpg"
 MISSING = "local-dir:/does/not/exist"
@@ -71,6 +79,25 @@ def test_a_request_may_ask_for_more_confidence(start: Start, coffee: Image.Image
     assert found.text is None
     assert found.reason is not None
     assert "below 1.00" in found.reason
+
+
+def test_features_are_handed_over_only_where_they_are_asked_for(
+    start: Start, coffee: Image.Image
+) -> None:
+    captioning = start()
+    plain = captioning.submit(coffee, CaptionRequest()).result(30)
+    assert plain.features is None
+
+    asked = CaptionRequest(wants_text=False, wants_features=True)
+    smaller = coffee.resize((coffee.width // 2, coffee.height // 2))
+    seen = [
+        captioning.submit(it, asked).result(30)
+        for it in (coffee, smaller, Image.new("RGB", (99, 99)))
+    ]
+    assert all(found.text is None and not found.facets for found in seen)
+    same, copy, black = unpack([found.features or "" for found in seen])
+    assert same @ copy > 0.9
+    assert same @ black < 0.5
 
 
 def test_the_starter_serves_for_a_model_that_cannot_be_loaded(
@@ -153,12 +180,12 @@ def test_a_picture_that_breaks_while_it_is_read_costs_only_itself(
 
 def test_text_features_are_kept_for_the_next_start(start: Start, cache_dir: Path) -> None:
     start()
-    kept = {path: path.stat().st_mtime_ns for path in cache_dir.iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in cache_dir.glob("text-*.npy")}
     assert kept
 
     start()
 
-    assert {path: path.stat().st_mtime_ns for path in cache_dir.iterdir()} == kept
+    assert {path: path.stat().st_mtime_ns for path in cache_dir.glob("text-*.npy")} == kept
 
 
 def test_a_closed_service_takes_no_pictures(start: Start, coffee: Image.Image) -> None:
@@ -172,3 +199,106 @@ def test_a_closed_service_takes_no_pictures(start: Start, coffee: Image.Image) -
 def test_an_offer_of_no_models_is_refused(start: Start) -> None:
     with pytest.raises(ValueError, match="name at least one"):
         start(models=())
+
+
+def wording_of(**fields: Any) -> CaptionRequest:
+    return CaptionRequest(wording=Wording.of(JobSpec(use_clip=True, **fields)))
+
+
+def test_a_request_brings_candidates_of_its_own(start: Start, coffee: Image.Image) -> None:
+    captioning = start()
+
+    found = captioning.submit(coffee, wording_of(candidates=("a dog", "espresso"))).result(60)
+    usual = captioning.submit(coffee, CaptionRequest()).result(30)
+
+    assert found.text == found.answer == "espresso"
+    assert [term.term for term in found.facets["subject"]] == ["espresso", "a dog"]
+    assert usual.text == "espresso"
+
+
+def test_one_candidate_that_does_not_fit_is_no_answer(start: Start, coffee: Image.Image) -> None:
+    found = start().submit(coffee, wording_of(candidates=("a brown bear",))).result(60)
+
+    assert found.text is None
+    assert found.reason is not None
+    assert "the nearest is 'a brown bear'" in found.reason
+
+
+def test_a_request_names_a_vocabulary_of_the_operators(
+    start: Start, coffee: Image.Image, tmp_path: Path
+) -> None:
+    (tmp_path / "kitchen").mkdir()
+    (tmp_path / "kitchen" / "subject.txt").write_text("cup | coffee cup\nfrying pan\n")
+    captioning = start(vocabularies_dir=tmp_path)
+
+    found = captioning.submit(coffee, wording_of(vocabulary="kitchen")).result(60)
+
+    assert found.text == "cup"
+
+
+def test_a_vocabulary_that_this_worker_lacks_is_a_reason_not_a_failure(
+    start: Start, coffee: Image.Image
+) -> None:
+    found = start().submit(coffee, wording_of(vocabulary="garden")).result(30)
+
+    assert found.text is None
+    assert found.reason == "spec.vocabulary: there is no vocabulary 'garden'; there are default"
+
+
+def test_a_picture_is_recalled_with_the_same_answer_for_any_words(
+    start: Start, coffee: Image.Image
+) -> None:
+    captioning = start()
+    content = sha256(COFFEE.read_bytes()).hexdigest()
+    assert captioning.recall(content, CaptionRequest()) is None
+    first = captioning.submit(coffee, CaptionRequest(), content=content).result(30)
+    captioning.close()  # what was put is written by now
+
+    later = start()
+
+    assert later.recall(content, CaptionRequest()) == first
+    other = later.recall(content, wording_of(candidates=("a dog", "espresso")))
+    assert other is not None
+    assert other.text == "espresso"
+    assert later.recall(content, CaptionRequest(min_confidence=1)) != first
+    compared = later.recall(content, CaptionRequest(wants_text=False, wants_features=True))
+    assert compared is not None
+    assert compared.text is None
+    assert compared.features
+    assert later.recall("0" * 64, CaptionRequest()) is None
+    assert later.recalled == (4, 1)
+
+
+class FullDevice(StarterCaptioner):
+    """An accelerator with room for no picture, on a machine that has none."""
+
+    device = "cuda"
+
+    def encode_images(self, pixels: FloatArray) -> FloatArray:
+        if self.device == "cuda" and pixels.any():
+            raise OutOfDeviceMemory("CUDA out of memory")
+        return super().encode_images(pixels)
+
+    def move_to_cpu(self) -> bool:
+        moved, self.device = self.device != "cpu", "cpu"
+        return moved
+
+
+def test_a_model_that_had_to_go_to_the_cpu_leaves_a_warning(
+    start: Start, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The one part that cannot run here: an accelerator, a full one.
+    monkeypatch.setattr("worker.captioning.starter.StarterCaptioner", FullDevice)
+    captioning = start()
+    assert captioning.status().reason is None
+
+    found = captioning.submit(coffee, CaptionRequest()).result(30)
+
+    reason = "'starter' ran out of memory on cuda and goes on on the cpu"
+    assert (found.text, found.fallback, found.reason) == ("espresso", True, reason)
+    assert captioning.status().reason == reason
+    image = LocalImage(COFFEE, None)
+    label = resolve_label(image, JobSpec(use_clip=True), found, has_csv=False)
+    (warning,) = label_warnings(0, image.name, label)
+    assert warning.code == "clip_fallback"
+    assert warning.detail == f"coffee.jpg: {reason}; labeled from: clip"

@@ -2,17 +2,18 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 
-from worker.captioning.captioner import ModelUnavailable
+from worker.captioning.captioner import Captioner, ModelUnavailable
 from worker.captioning.model_registry import ModelRegistry, ServedModel
 from worker.captioning.starter import StarterCaptioner
 
 
 @pytest.fixture(scope="module")
 def model() -> ServedModel:
-    return ServedModel(StarterCaptioner(threads=1), ())
+    return ServedModel.of(StarterCaptioner(threads=1))
 
 
 class Loader:
@@ -45,7 +46,11 @@ def registry_of(
     loader: Loader, registries: list[ModelRegistry], retry_seconds: float = 60
 ) -> ModelRegistry:
     registry = ModelRegistry(
-        loader, retry_seconds=retry_seconds, on_failure=loader.announced.append
+        loader,
+        retry_seconds=retry_seconds,
+        on_failure=loader.announced.append,
+        memory_bytes=10**12,
+        pinned="m",
     )
     registries.append(registry)
     return registry
@@ -118,3 +123,94 @@ def test_closing_ends_the_retries(model: ServedModel, registries: list[ModelRegi
     retries.join(10)
 
     assert not retries.is_alive()
+
+
+class SizedCaptioner:
+    """A model that is nothing but a name and a size."""
+
+    identity = "sized"
+    device = "cpu"
+
+    def __init__(self, name: str, memory_bytes: int) -> None:
+        self.name = name
+        self.memory_bytes = memory_bytes
+
+
+def load_sized(name: str) -> ServedModel:
+    """Models are named after their size: `b30` takes 30 bytes."""
+    return ServedModel.of(cast(Captioner, SizedCaptioner(name, int(name[1:]))))
+
+
+@pytest.fixture
+def bounded() -> Iterator[ModelRegistry]:
+    registry = ModelRegistry(
+        load_sized, retry_seconds=60, on_failure=print, memory_bytes=100, pinned="a40"
+    )
+    yield registry
+    registry.close()
+
+
+def names(registry: ModelRegistry) -> set[str]:
+    return {served.captioner.name for served in registry.served}
+
+
+def test_the_least_recently_used_model_goes_for_room(bounded: ModelRegistry) -> None:
+    for name in ("a40", "b30", "c30", "b30"):
+        bounded.get(name)
+    assert names(bounded) == {"a40", "b30", "c30"}
+
+    bounded.get("d20")
+
+    assert names(bounded) == {"a40", "b30", "d20"}
+
+
+def test_neither_the_default_nor_a_model_at_work_goes(
+    bounded: ModelRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    bounded.get("a40")
+    busy = bounded.get("b30")
+    bounded.begin_work(busy)
+
+    bounded.get("c90")
+    assert names(bounded) == {"a40", "b30", "c90"}
+    assert "over GRIDSCRIBE_MODEL_MEMORY_MB" in caplog.text
+
+    bounded.end_work(busy)
+    bounded.get("d10")
+    assert names(bounded) == {"a40", "d10"}
+
+
+def test_a_model_that_went_is_loaded_again_when_asked_for(bounded: ModelRegistry) -> None:
+    for name in ("a40", "b60", "c60"):
+        bounded.get(name)
+    assert names(bounded) == {"a40", "c60"}
+
+    assert bounded.get("b60").captioner.name == "b60"
+    assert names(bounded) == {"a40", "b60"}
+
+
+def test_a_model_that_loads_keeps_nobody_from_another_one() -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def load(name: str) -> ServedModel:
+        if name == "slow10":
+            entered.set()
+            assert gate.wait(10)
+            return load_sized("s10")
+        return load_sized(name)
+
+    registry = ModelRegistry(
+        load, retry_seconds=60, on_failure=print, memory_bytes=100, pinned="a40"
+    )
+    registry.get("a40")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(registry.get, "slow10")
+        assert entered.wait(10)
+
+        registry.get("a40")
+        registry.get("b20")
+        assert not slow.done()
+
+        gate.set()
+        assert slow.result(10).captioner.name == "s10"
+    registry.close()

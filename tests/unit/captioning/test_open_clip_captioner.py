@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -102,6 +103,53 @@ def test_many_texts_are_encoded_in_parts(captioner: OpenClipCaptioner) -> None:
 
     assert features.shape == (150, 32)
     np.testing.assert_allclose(features[149], captioner.encode_texts(texts[149:])[0], atol=0.02)
+
+
+def test_the_text_encoder_is_let_go_and_loaded_again_for_new_texts(folder: Path) -> None:
+    captioner = OpenClipCaptioner(f"local-dir:{folder}", threads=1)
+    pixels = np.zeros((1, 3, 32, 32), np.float32)
+    whole = captioner.memory_bytes
+    texts, image = captioner.encode_texts(["a cat"]), captioner.encode_images(pixels)
+
+    captioner.release_texts()
+    seeing = captioner.memory_bytes
+
+    assert seeing < whole / 5  # most of this model is its table of 49,408 words
+    np.testing.assert_array_equal(captioner.encode_images(pixels), image)
+    assert captioner.memory_bytes == seeing
+
+    np.testing.assert_array_equal(captioner.encode_texts(["a cat"]), texts)
+    assert captioner.memory_bytes <= whole
+    captioner.release_texts()
+    assert captioner.memory_bytes == seeing
+
+
+def test_a_text_encoder_that_cannot_be_loaded_again_says_so(folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(folder, tmp_path / "model")
+    captioner = OpenClipCaptioner(f"local-dir:{copied}", threads=1)
+    captioner.release_texts()
+    shutil.rmtree(copied)
+
+    with pytest.raises(ModelUnavailable, match="not found"):
+        captioner.encode_texts(["a cat"])
+    assert captioner.encode_images(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 32)
+
+
+def test_a_model_with_a_text_tower_of_its_own_is_halved_as_well(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    config = {"model_cfg": {**TINY, "custom_text": True}, "preprocess_cfg": PREPROCESS}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    save_file(
+        open_clip.CustomTextCLIP(**TINY).state_dict(), tmp_path / "open_clip_model.safetensors"
+    )
+    captioner = OpenClipCaptioner(f"local-dir:{tmp_path}", threads=1)
+    texts, whole = captioner.encode_texts(["a cat"]), captioner.memory_bytes
+
+    captioner.release_texts()
+
+    assert captioner.memory_bytes < whole / 5
+    assert captioner.encode_images(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 32)
+    np.testing.assert_array_equal(captioner.encode_texts(["a cat"]), texts)
 
 
 def test_running_out_of_device_memory_is_told_by_its_name(

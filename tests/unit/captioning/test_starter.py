@@ -89,7 +89,7 @@ def test_the_packaged_weights_classify_as_they_were_trained_to() -> None:
 
 
 def test_the_modules_without_a_model_need_no_torch() -> None:
-    modules = ("captioner", "batcher", "vocabulary", "zero_shot", "text_features", "captioning")
+    modules = ("captioner", "batcher", "zero_shot", "text_features", "captioning")
     imports = "; ".join(f"import worker.captioning.{module}" for module in modules)
 
     subprocess.run(

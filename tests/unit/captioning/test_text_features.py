@@ -1,13 +1,18 @@
-from collections.abc import Sequence
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from worker.captioning.captioner import FloatArray, Scoring
-from worker.captioning.text_features import classifiers, facet_features
-from worker.captioning.vocabulary import Facet, Vocabulary, parse_facet
+from shared.vocabulary import Facet, Vocabulary, parse_facet
+from worker.captioning.captioner import FloatArray, OutOfDeviceMemory, Scoring
+from worker.captioning.feature_files import FeatureFiles
+from worker.captioning.text_features import TextFeatures
 
 
 class LetterCaptioner:
@@ -18,14 +23,18 @@ class LetterCaptioner:
     input_size = 2
     scoring = Scoring(scale=1, min_confidence=0, min_margin=0)
     facets = frozenset({"subject"})
+    memory_bytes = 0
 
     def __init__(self, identity: str = "letters 1", *, uses_templates: bool = True) -> None:
         self.identity = identity
         self.uses_templates = uses_templates
         self.asked: list[str] = []
+        self.threads: set[int] = set()
+        self.releases = 0
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         self.asked += texts
+        self.threads.add(threading.get_ident())
         return np.array([np.bincount(list(text.encode()), minlength=256) for text in texts], "f4")
 
     def preprocess(self, picture: Image.Image) -> FloatArray:
@@ -37,8 +46,30 @@ class LetterCaptioner:
     def warm_up(self) -> None:
         pass
 
+    def release_texts(self) -> None:
+        self.releases += 1
+
     def move_to_cpu(self) -> bool:
         return False
+
+
+ROOM = 10**9
+
+
+def facet_features(captioner: LetterCaptioner, facet: Facet, folder: Path) -> FloatArray:
+    """As a process that has just started would get them."""
+    texts = TextFeatures(FeatureFiles(folder, ROOM))
+    try:
+        return texts.of_facet(captioner, facet)
+    finally:
+        texts.close()
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Iterator[TextFeatures]:
+    texts = TextFeatures(FeatureFiles(tmp_path, ROOM))
+    yield texts
+    texts.close()
 
 
 FACET = parse_facet("subject", ["a {}", "the {}", "cat | kitty", "dog"])
@@ -119,12 +150,107 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     assert "not kept on disk" in caplog.text
 
 
-def test_a_model_is_asked_only_about_facets_it_can_judge(tmp_path: Path) -> None:
+def test_a_model_is_asked_only_about_facets_it_can_judge(texts: TextFeatures) -> None:
     medium = parse_facet("medium", ["oil painting", "photo"])
     null = parse_facet("null", ["an image"])
     captioner = LetterCaptioner()
 
-    known = classifiers(captioner, Vocabulary((FACET, medium), null), tmp_path)
+    known = texts.classifiers(captioner, Vocabulary((FACET, medium), null))
 
     assert [each.name for each in known] == ["subject"]
     assert "an image" not in captioner.asked
+
+
+class SlowLetters(LetterCaptioner):
+    def encode_texts(self, texts: Sequence[str]) -> FloatArray:
+        time.sleep(0.05)  # long enough for other threads to ask meanwhile
+        return super().encode_texts(texts)
+
+
+def test_threads_that_ask_at_once_for_new_texts_have_them_encoded_once(texts: TextFeatures) -> None:
+    captioner = SlowLetters()
+    vocabulary = Vocabulary((FACET,))
+
+    with ThreadPoolExecutor(32) as pool:
+        known = list(pool.map(lambda _: texts.classifiers(captioner, vocabulary), range(32)))
+
+    assert len(captioner.asked) == 6
+    assert len(captioner.threads) == 1
+    assert len(known) == 32
+    assert captioner.releases >= 1
+
+
+def test_the_text_encoder_is_let_go_when_its_last_reader_is_done(texts: TextFeatures) -> None:
+    captioner = LetterCaptioner()
+
+    texts.classifiers(captioner, Vocabulary((FACET,)))
+
+    assert captioner.releases == 1
+
+
+def test_a_short_request_has_its_turn_between_the_parts_of_a_long_one(texts: TextFeatures) -> None:
+    captioner = SlowLetters(uses_templates=False)
+    long = parse_facet("subject", [f"term {n}" for n in range(640)])
+    short = parse_facet("subject", ["cat", "dog"])
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(texts.of_facet, captioner, long)
+        while not captioner.asked:
+            time.sleep(0.005)
+        texts.of_facet(captioner, short)
+        assert not waiting.done()
+        assert waiting.result(10).shape == (640, 256)
+
+    assert captioner.asked.index("cat") < 639
+
+
+def test_a_failure_is_told_to_all_who_wait_and_the_next_one_tries_again(
+    texts: TextFeatures,
+) -> None:
+    class Failing(SlowLetters):
+        broken = True
+
+        def encode_texts(self, texts: Sequence[str]) -> FloatArray:
+            features = super().encode_texts(texts)
+            if self.broken:
+                raise ValueError("no reader")
+            return features
+
+    captioner = Failing()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(texts.of_facet, captioner, FACET) for _ in range(4)]
+        for each in waiting:
+            with pytest.raises(ValueError, match="no reader"):
+                each.result(10)
+    captioner.broken = False
+
+    assert texts.of_facet(captioner, FACET).shape == (3, 256)
+
+
+def test_texts_that_do_not_fit_on_the_device_are_encoded_in_smaller_parts(
+    texts: TextFeatures,
+) -> None:
+    class Small(LetterCaptioner):
+        def encode_texts(self, texts: Sequence[str]) -> FloatArray:
+            if len(texts) > 2:
+                raise OutOfDeviceMemory("full")
+            return super().encode_texts(texts)
+
+    assert texts.of_facet(Small(), FACET).shape == (3, 256)
+
+
+def test_the_least_recently_used_files_go_when_the_room_is_used_up(tmp_path: Path) -> None:
+    one = np.ones((3, 256), dtype=np.float32)
+    files = FeatureFiles(tmp_path, max_bytes=3 * (one.nbytes + 128))
+    for age, key in enumerate("cba"):
+        files.write(key, one)
+        os.utime(tmp_path / f"text-{key}.npy", (1000 - age, 1000 - age))
+    assert files.read("a", rows=3) is not None  # the oldest one, but used just now
+
+    files.write("d", one)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "text-a.npy",
+        "text-c.npy",
+        "text-d.npy",
+    ]

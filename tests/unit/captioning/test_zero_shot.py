@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from shared.vocabulary import Facet, parse_facet
 from worker.captioning.captioner import FloatArray, Scoring
-from worker.captioning.vocabulary import Facet, parse_facet
 from worker.captioning.zero_shot import FacetClassifier, caption, ensemble
 
 SCORING = Scoring(scale=10.0, min_confidence=0.3, min_margin=0.1)
@@ -183,6 +183,32 @@ def test_two_thousand_candidates_are_ranked_and_only_the_best_are_kept() -> None
     scores = [term.score for term in found.facets["subject"]]
     assert len(scores) == 5
     assert scores == sorted(scores, reverse=True)
+
+
+def test_candidates_that_tie_are_named_and_none_of_them_wins() -> None:
+    """At any size: 2,000 that the picture is equally near to."""
+    classifier = FacetClassifier(
+        flat(*(f"term {n}" for n in range(2000))),
+        np.tile(axes(1), (2000, 1)),
+        axes(2)[1:],
+    )
+
+    found = caption(towards(0.9, 0.1), [classifier], SCORING, model="m")
+
+    assert found.text is None
+    assert found.answer is None
+    assert [term.term for term in found.facets["subject"]] == [f"term {n}" for n in range(5)]
+    assert found.reason is not None
+
+
+def test_one_candidate_has_the_softmax_against_the_best_null_prompt() -> None:
+    classifier = FacetClassifier(flat("cat"), axes(1), axes(3)[1:])
+
+    found = caption(towards(0.6, 0.3, 0.1), [classifier], SCORING, model="m")
+
+    expected = math.exp(6) / (math.exp(6) + math.exp(3))
+    assert found.confidence == pytest.approx(expected, abs=1e-4)
+    assert found.answer == "cat"
 
 
 def _share(cosines: list[float], index: int) -> float:

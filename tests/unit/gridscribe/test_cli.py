@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gridscribe.cli import main
+from shared.schemas import JobSpec
 from tests.unit.gridscribe.scripted_server import (
     Answer,
     ScriptedServer,
@@ -267,3 +268,47 @@ def test_a_job_is_retried_and_deleted(
         ("DELETE", "/v1/jobs/j1"),
         ("DELETE", "/v1/jobs/j1"),
     ]
+
+
+def submitted_spec(server: ScriptedServer) -> JobSpec:
+    """Of the one job that was sent, as multipart."""
+    (request,) = [each for each in server.requests if each.method == "POST"]
+    part = request.body.split(b'name="spec"', 1)[1].split(b"\r\n\r\n", 1)[1]
+    return JobSpec.model_validate_json(part.split(b"\r\n--", 1)[0])
+
+
+def test_submit_sends_candidates_from_options_and_a_file(
+    run: Run, photos: Path, server: ScriptedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "terms.txt").write_text("red, green and blue\n\n a fox \n")
+    server.answers = [job_answer("queued")] * 2
+    submit = ("submit", str(photos), "--server", server.url, "--no-wait", "--use-clip")
+
+    given = ("--candidates", "a cat,a dog", "--candidates-file", str(tmp_path / "terms.txt"))
+    assert run(*submit, *given) == 0
+    assert submitted_spec(server).candidates == ("a cat", "a dog", "red, green and blue", "a fox")
+
+    server.requests.clear()
+    assert run(*submit, "--vocabulary", "garden") == 0
+    assert submitted_spec(server).vocabulary == "garden"
+
+
+def test_words_that_cannot_be_used_are_refused_before_anything_is_sent(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    submit = ("submit", str(photos), "--use-clip")
+
+    assert run(*submit, "--candidates", "a", "--vocabulary", "garden") == 2
+    assert "not both" in capsys.readouterr().err
+    assert run(*submit, "--candidates-file", str(tmp_path / "binary")) == 2
+    assert "not UTF-8" in capsys.readouterr().err
+    assert run(*submit, "--candidates", ",") == 2
+    assert "--candidates: Tuple should have at least 1 item" in capsys.readouterr().err
+
+
+def test_export_refuses_a_vocabulary_that_is_not_there(
+    run: Run, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", str(photos), "s.png", "--use-clip", "--vocabulary", "garden") == 2
+    assert "there is no vocabulary 'garden'; there are default" in capsys.readouterr().err

@@ -129,6 +129,24 @@ def test_a_placeholder_has_no_file_and_no_row(tmp_path: Path) -> None:
         assert [row["filename"] for row in rows_of(unpacked.folder)] == ["1.png"]
 
 
+@pytest.mark.parametrize("format_", SheetFormat)
+def test_a_sorted_sheet_with_stacks_gives_its_shown_pictures_back(
+    tmp_path: Path, format_: SheetFormat
+) -> None:
+    two = plain(2)
+    entries = [two[1], two[0], two[1], two[1]]
+    asked = {"sort": "name", "stack_duplicates": True, "title": "Two", "quality": 95}
+    sheets = sheet_of(tmp_path / "made", entries, format=format_, **asked)
+    unpacked = unpack(sheets, tmp_path / "cells")
+    assert (unpacked.pictures, unpacked.without_picture) == (2, 2)
+    assert [row["filename"] for row in rows_of(unpacked.folder)] == ["1.png", "0.png"]
+    for number in (0, 1):
+        with Image.open(unpacked.folder / f"{number}.png") as cell:
+            corner = cell.convert("RGB").getpixel((2, cell.height - 3))
+            assert isinstance(corner, tuple)
+            assert all(abs(a - b) < 8 for a, b in zip(corner, COLORS[number], strict=True))
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [

@@ -68,6 +68,19 @@ def test_one_file_holds_the_pictures_of_all_pages(tmp_path: Path) -> None:
     assert len(json.loads(document.texts_of("script")[0])["images"]) == 5
 
 
+def test_a_stack_is_one_figure_and_figures_stand_in_the_order_of_the_sheet(
+    tmp_path: Path,
+) -> None:
+    two = plain(2)
+    entries = [two[1], two[0], two[1]]
+    sheet = rendered(tmp_path, entries, sort="name", stack_duplicates=True, format="html")
+    document = read(sheet)
+    shown = [a["data-index"] for tag, a in document.elements if tag == "figure"]
+    assert shown == ["1", "0"]
+    embedded = json.loads(document.texts_of("script")[0])
+    assert [image["stacked_on"] for image in embedded["images"]] == [None, None, 0]
+
+
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
     entries = plain(2, label=HOSTILE)
     entries = [

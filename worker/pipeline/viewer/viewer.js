@@ -6,10 +6,13 @@ const images = new Map(manifest.images.map((image) => [image.index, image]));
 const cells = find("cells");
 const figures = [...cells.querySelectorAll("figure")];
 const imageOf = (figure) => images.get(Number(figure.dataset.index));
+const namesUnder = (top) => manifest.images
+  .filter((image) => image.stacked_on === top.index).map((image) => image.name);
 const searchable = new Map(
   figures.map((figure) => {
-    const { label, name } = imageOf(figure);
-    return [figure, `${label}\n${name}`.toLocaleLowerCase()];
+    const image = imageOf(figure);
+    const words = [image.label, image.name, ...namesUnder(image)];
+    return [figure, words.join("\n").toLocaleLowerCase()];
   }),
 );
 
@@ -65,6 +68,7 @@ function show(figure) {
   fact(facts, "label from", image.label_source);
   fact(facts, "confidence", image.confidence?.toFixed(2));
   fact(facts, "model", image.model);
+  fact(facts, "also shows", namesUnder(image).join(", "));
   for (const [term, value] of Object.entries(image.metadata ?? {})) fact(facts, term, value);
   if (!find("viewer").open) find("viewer").showModal();
 }

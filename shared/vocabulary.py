@@ -1,11 +1,9 @@
 """The terms a picture can be labelled with, by facet, and the prompts they are asked in."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-VOCABULARIES = Path(__file__).parent / "vocabularies"
 FACETS = ("subject", "medium", "style", "lighting", "setting")
 """In the order they stand in a caption."""
 NULL_FACET = "null"
@@ -60,19 +58,28 @@ class Vocabulary:
     null: Facet | None = None
     """Prompts that say nothing; a term must beat them."""
 
+    def with_templates(self, templates: tuple[str, ...]) -> "Vocabulary":
+        """The first facet asked in `templates`; the others keep theirs, made for what they say."""
+        first, *others = self.facets
+        return replace(self, facets=(replace(first, templates=templates), *others))
 
-@cache
-def default_vocabulary() -> Vocabulary:
-    """The project's own terms, from the files beside this module."""
-    return Vocabulary(
-        facets=tuple(read_facet(VOCABULARIES / f"{name}.txt") for name in FACETS),
-        null=read_facet(VOCABULARIES / f"{NULL_FACET}.txt"),
-    )
+    def with_candidates(self, candidates: Iterable[str]) -> "Vocabulary":
+        """One facet of the texts that a request brings, asked as the first one here.
+
+        One that is there twice, whatever its case, counts once: it would be torn with itself.
+        """
+        unique = {text.casefold(): text for text in reversed(tuple(candidates))}
+        terms = tuple(Term((text,)) for text in reversed(unique.values()))
+        return replace(self, facets=(replace(self.facets[0], terms=terms),))
 
 
 def read_facet(path: Path) -> Facet:
-    """Reads `NAME.txt`. Raises VocabularyError."""
-    return parse_facet(path.stem, path.read_text(encoding="utf-8").splitlines())
+    """Reads `NAME.txt`, UTF-8. Raises VocabularyError, and OSError where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise VocabularyError(f"{path.stem}: not UTF-8: {error}") from error
+    return parse_facet(path.stem, text.splitlines())
 
 
 def parse_facet(name: str, lines: Iterable[str]) -> Facet:

@@ -1,11 +1,11 @@
 import pytest
 
-from worker.captioning.vocabulary import (
+from shared.named_vocabularies import DEFAULT, NamedVocabularies
+from shared.vocabulary import (
     FACETS,
     Facet,
     Term,
     VocabularyError,
-    default_vocabulary,
     parse_facet,
 )
 
@@ -45,7 +45,7 @@ def test_a_file_with_a_mistake_is_refused_with_the_place(lines: list[str], compl
 
 
 def test_the_projects_own_vocabulary_has_every_facet_and_prompts_for_each() -> None:
-    vocabulary = default_vocabulary()
+    vocabulary = NamedVocabularies(None).get(DEFAULT)
 
     assert tuple(facet.name for facet in vocabulary.facets) == FACETS
     assert all(len(facet.templates) > 1 for facet in vocabulary.facets)
