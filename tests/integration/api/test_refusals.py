@@ -159,18 +159,18 @@ JOB = [
         "csv_encoding: windows-1252 or latin-1",
     ),
     (
-        [GOOD, spec_part({"axes": {"rows_by": "cfg"}}), ("csv", ("l.csv", b"filename,label\n"))],
+        [GOOD, spec_part({"axes": {"rows_by": "mood"}}), ("csv", ("l.csv", b"filename,label\n"))],
         422,
         "unknown_column",
         "spec.axes.rows_by",
-        "'cfg'",
+        "'mood'",
     ),
     (
-        [GOOD, spec_part({"sort": "column:cfg"}), ("csv", ("l.csv", b"filename,label\n"))],
+        [GOOD, spec_part({"sort": "column:mood"}), ("csv", ("l.csv", b"filename,label\n"))],
         422,
         "unknown_column",
         "spec.sort",
-        "'cfg'",
+        "'mood'",
     ),
     (
         [
