@@ -132,8 +132,8 @@ def test_every_answer_is_one_that_is_described(
 @pytest.mark.parametrize(
     ("paths", "reached"),
     [
-        ("^/v1/(jobs|uploads)", "GET /v1/jobs/{job_id}"),
-        ("^/v1/templates", "GET /v1/templates/{name}"),
+        ("^/v1/(jobs|uploads)", "/v1/jobs/{job_id}"),
+        ("^/v1/templates", "/v1/templates/{name}"),
     ],
 )
 def test_what_one_answer_names_can_be_asked_for_next(
@@ -160,4 +160,5 @@ def test_what_one_answer_names_can_be_asked_for_next(
             assert response.status_code < 500 or case.path == "/readyz", response.text
 
     Caller.run(settings=settings(BOUNDED, max_examples=30, stateful_step_count=6))
-    assert (reached, 200) in seen, "one was made and then looked at"
+    made_and_used = {call for call, status in seen if status < 300 and reached in call}
+    assert made_and_used, "nothing that was made has been used"

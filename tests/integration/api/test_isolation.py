@@ -18,6 +18,7 @@ NOTHING_OF_A_TENANT = {
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/vocabularies"),
 }
 """They neither show nor take anything that belongs to one tenant."""
 
