@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.job_spec import JobSpec
 from shared.schemas import (
     Job,
     JobMetrics,
     JobResult,
-    JobSpec,
     JobStatus,
     JobUrls,
     LabeledImage,

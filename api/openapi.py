@@ -10,7 +10,8 @@ from api.layout_preview import PreviewRequest
 from api.openapi_examples import EXAMPLES
 from api.problems import described_problem, documented
 from shared.errors import ErrorCode
-from shared.schemas import JobRequest, Manifest, PresignRequest, Problem
+from shared.job_spec import JobRequest
+from shared.schemas import Manifest, PresignRequest, Problem
 from shared.templates import NamedTemplate, Template
 
 _REFERENCE = "#/components/schemas/{model}"

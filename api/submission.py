@@ -4,7 +4,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from shared.schemas import JobSpec, JobWarning, SourceImage
+from shared.job_spec import JobSpec
+from shared.schemas import JobWarning, SourceImage
 
 
 @dataclass(frozen=True, slots=True)

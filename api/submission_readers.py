@@ -15,7 +15,7 @@ from api.submission import Submission, choose_csv
 from api.upload_service import UploadService
 from api.validation import parse_json
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.schemas import ImageReference, JobRequest, JobSpec
+from shared.job_spec import ImageReference, JobRequest, JobSpec
 from shared.settings import Settings
 
 SubmissionReader = Callable[[ImageIntake], Awaitable[Submission]]

@@ -25,7 +25,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
-from shared.schemas import JobSpec, SheetFormat
+from shared.job_spec import JobSpec, SheetFormat
 from worker.pipeline.font_files import SHIPPED_FOLDER
 from worker.pipeline.pictures import open_picture, resized
 from worker.pipeline.preprocessing import decode_target

@@ -17,7 +17,8 @@ from gridscribe.answers import is_passing, problem_of, retry_after
 from gridscribe.job_updates import JobUpdate, read_updates
 from gridscribe.sheet_files import page_path, written_whole
 from gridscribe.upload_file import ImageInput, UploadProgress, image_part
-from shared.schemas import Job, JobList, JobSpec, JobStatus, JobSummary, Manifest, Problem
+from shared.job_spec import JobSpec
+from shared.schemas import Job, JobList, JobStatus, JobSummary, Manifest, Problem
 
 _FIRST_POLL = 0.1
 _POLL_GROWTH = 1.5

@@ -18,9 +18,10 @@ from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
+from shared.job_spec import JobSpec
 from shared.labels import known_metadata, label_warnings
 from shared.parameters import Parameters
-from shared.schemas import ImageCaption, JobSpec, JobWarning, Manifest, Stage
+from shared.schemas import ImageCaption, JobWarning, Manifest, Stage
 from shared.settings import Settings
 from shared.sheet_labels import resolve_labels
 from shared.templates import apply_template

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridscribe.image_files import InputError
 from gridscribe.sheet_files import written_whole
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 from shared.templates import BUILT_IN_TEMPLATES, apply_template
 
 _SAVED_FIELDS = {

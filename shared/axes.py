@@ -13,8 +13,9 @@ from typing import Literal
 from shared.column_values import column_value, number, value_key, value_text
 from shared.csv_labels import FILENAME_COLUMNS
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.job_spec import Axes
 from shared.parameters import PARAMETERS
-from shared.schemas import Axes, ManifestAxes, ManifestAxis
+from shared.schemas import ManifestAxes, ManifestAxis
 
 Values = Mapping[str, object]
 """All that is known of one image, by column."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.axes import AxisPlan
-from shared.schemas import Box, JobSpec
+from shared.job_spec import JobSpec
+from shared.schemas import Box
 from shared.text_metrics import guessed_width, line_height, text_padding
 
 MAX_VALUE_LINES = 3

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.job_spec import Axes, CsvEncoding, JobSpec
 from shared.parameters import PARAMETERS
-from shared.schemas import Axes, CsvEncoding, JobSpec, JobWarning
+from shared.schemas import JobWarning
 
 FILENAME_COLUMNS = ("filename", "file_name", "file", "image")
 """Headers that name the image, in any case; the first one of these that is there counts."""

@@ -17,10 +17,10 @@ from redis.retry import Retry
 
 from shared.counters import COUNTERS, Counters
 from shared.errors import GridscribeError
+from shared.job_spec import JobSpec
 from shared.keyspace import PREFIX, script_source
 from shared.schemas import (
     ImageCaption,
-    JobSpec,
     JobStatus,
     JobWarning,
     LabeledImage,

@@ -10,15 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import TypeAdapter
 
 from shared.errors import ErrorCode
-from shared.schemas import (
-    JobSpec,
-    JobStatus,
-    JobWarning,
-    LabeledImage,
-    SourceImage,
-    Stage,
-    StoredResult,
-)
+from shared.job_spec import JobSpec
+from shared.schemas import JobStatus, JobWarning, LabeledImage, SourceImage, Stage, StoredResult
 
 RECORD_VERSION = 1
 

@@ -22,8 +22,9 @@ from shared.job_record import (
     NewJob,
     parse_record,
 )
+from shared.job_spec import Priority
 from shared.keyspace import PREFIX, script_source
-from shared.schemas import JobStatus, Priority, StoredUpload
+from shared.schemas import JobStatus, StoredUpload
 from shared.settings import Settings
 from shared.tenant_limits import daily_quotas, quota_error
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from shared.column_values import column_value, value_text
 from shared.csv_labels import filename_column
+from shared.job_spec import JobSpec
 from shared.parameters import PARAMETERS
-from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource
+from shared.schemas import ImageCaption, JobWarning, LabelSource
 
 LABEL_COLUMNS = ("label", "caption", "title", "prompt")
 """Where no column is asked for, the first of these that has a value is the label."""

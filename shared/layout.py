@@ -13,7 +13,8 @@ from typing import NoReturn, Self
 from shared.axes import AxisPlan
 from shared.axis_headers import AxisHeaders, HeaderPlace, header_sizes, place_headers
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.schemas import Box, JobSpec, LabelPosition, ManifestPage, Overflow, SheetFormat
+from shared.job_spec import JobSpec, LabelPosition, Overflow, SheetFormat
+from shared.schemas import Box, ManifestPage
 from shared.text_metrics import guessed_width, line_height, text_padding, title_font_size
 
 MAX_PAGE_SIDE = {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.job_spec import JobSpec
 from shared.labels import (
     DescribedImage,
     Fall,
@@ -13,7 +14,7 @@ from shared.labels import (
     merged_values,
     resolve_label,
 )
-from shared.schemas import ImageCaption, JobSpec
+from shared.schemas import ImageCaption
 from shared.smart_labels import smart_labels
 
 

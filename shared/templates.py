@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.schemas import (
+from shared.job_spec import (
     CellSide,
     JobSpec,
     LabelPosition,

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from shared.job_spec import JobSpec
 from shared.labels import DescribedImage, compares_features, needs_caption
-from shared.schemas import JobSpec
 from worker.captioning.captioning import CaptionRequest
 from worker.captioning.wording import Wording
 

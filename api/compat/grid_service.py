@@ -21,8 +21,8 @@ from api.job_service import JobService
 from api.submission import Submission
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_record import JobRecord
+from shared.job_spec import JobSpec, SheetFormat
 from shared.object_storage import ObjectStorage
-from shared.schemas import JobSpec, SheetFormat
 from shared.settings import Settings
 
 _FIRST_POLL = 0.05

@@ -9,7 +9,7 @@ from api.openapi import binary, json_body
 from api.problems import documented
 from api.result_files import SheetFile, read_manifest, sheet_response
 from shared.errors import ErrorCode as Code
-from shared.schemas import SheetFormat
+from shared.job_spec import SheetFormat
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, ImageColor, ImageDraw
 
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 from shared.templates import BUILT_IN_TEMPLATES, apply_template
 from worker.pipeline.font_files import emoji_font, fallback_fonts, has_glyph
 from worker.pipeline.render import SheetEntry, render_sheet

@@ -15,7 +15,8 @@ from gridscribe.image_files import InputError, find_images
 from gridscribe.local import LocalImage, caption_images, local_captioning
 from gridscribe.sheet_files import written_whole
 from shared.csv_labels import filename_column, match_rows, parse_csv
-from shared.schemas import ImageCaption, JobSpec
+from shared.job_spec import JobSpec
+from shared.schemas import ImageCaption
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from gridscribe.image_files import InputError, find_images
 from gridscribe.local import LocalSheet, local_captioning, make_sheet
 from gridscribe.unpack import CSV_NAME
 from gridscribe.unpack import unpack as unpack_sheets
+from shared.job_spec import JobSpec
 from shared.labels import compares_features
 from shared.layout import plan_sheet
-from shared.schemas import JobSpec
 from shared.settings import Settings
 from shared.templates import apply_template
 

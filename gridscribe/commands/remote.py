@@ -21,7 +21,8 @@ from gridscribe.console import (
     print_warnings,
 )
 from gridscribe.image_files import find_images
-from shared.schemas import Job, JobSpec, JobStatus
+from shared.job_spec import JobSpec
+from shared.schemas import Job, JobStatus
 
 Server = Annotated[
     str, typer.Option(envvar="GRIDSCRIBE_SERVER", metavar="URL", help="The service's address.")

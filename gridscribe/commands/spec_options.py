@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gridscribe.image_files import InputError
 from gridscribe.saved_templates import save_template, spec_from
-from shared.schemas import CsvEncoding, JobSpec, LabelPosition, Overflow, ResizeMode, SheetFormat
+from shared.job_spec import CsvEncoding, JobSpec, LabelPosition, Overflow, ResizeMode, SheetFormat
 
 ResultT = TypeVar("ResultT")
 

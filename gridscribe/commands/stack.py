@@ -25,7 +25,8 @@ from gridscribe.console import (
 from gridscribe.devstack import DevStack
 from gridscribe.image_files import find_images
 from gridscribe.supervisor import Log
-from shared.schemas import JobSpec, JobStatus
+from shared.job_spec import JobSpec
+from shared.schemas import JobStatus
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 

@@ -24,7 +24,7 @@ def make_sheet(order: SheetOrder, folder: Path, report: Report) -> Sheet:
         from gridscribe.local import local_captioning
         from gridscribe.local import make_sheet as make
         from shared.errors import GridscribeError
-        from shared.schemas import JobSpec
+        from shared.job_spec import JobSpec
         from shared.settings import Settings
     except ImportError as error:
         raise SheetError(

@@ -9,8 +9,8 @@ from PIL import Image
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
+from shared.job_spec import JobSpec
 from shared.object_storage import ObjectStorage
-from shared.schemas import JobSpec
 from tests.fixtures.s3 import Bucket
 
 PHOTOS = sorted((Path(__file__).parents[2] / "gridscribe" / "samples").glob("*.jpg"))[:4]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 
 SAMPLES = Path(__file__).parents[2] / "gridscribe" / "samples"
 REPOSITORY = Path(__file__).parents[2]

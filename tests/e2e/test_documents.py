@@ -9,7 +9,7 @@ import pytest
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
 from gridscribe.unpack import unpack
-from shared.schemas import JobSpec, SheetFormat
+from shared.job_spec import JobSpec, SheetFormat
 
 PHOTOS = sorted((Path(__file__).parents[2] / "gridscribe" / "samples").glob("*.jpg"))[:5]
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
+from shared.job_spec import JobSpec
 from shared.layout import plan_sheet
-from shared.schemas import JobSpec, LabelSource
+from shared.schemas import LabelSource
 from tests.unit.pipeline.metadata.carriers import jpeg, png, user_comment, webp
 from tests.unit.pipeline.metadata.documents import INFOTEXT, SWARM, flux_graph
 

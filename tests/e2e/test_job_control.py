@@ -10,7 +10,8 @@ import pytest
 
 from gridscribe.client import ApiError, Client
 from gridscribe.devstack import DevStack
-from shared.schemas import JobSpec, JobStatus, Stage
+from shared.job_spec import JobSpec
+from shared.schemas import JobStatus, Stage
 
 PHOTOS = sorted((Path(__file__).parents[2] / "gridscribe" / "samples").glob("*.jpg"))
 SPEC = JobSpec(use_clip=True, cell_size=(64, 64))

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 
 PHOTO = Path(__file__).parents[2] / "gridscribe" / "samples"
 

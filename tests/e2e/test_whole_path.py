@@ -15,7 +15,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
-from shared.schemas import Box, Job, JobSpec, LabelSource, Manifest
+from shared.job_spec import JobSpec
+from shared.schemas import Box, Job, LabelSource, Manifest
 from worker.pipeline.pictures import open_picture
 from worker.pipeline.render import SheetEntry, render_sheet
 

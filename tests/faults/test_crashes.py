@@ -15,7 +15,8 @@ from redis import Redis
 
 from gridscribe.client import ApiError, Client
 from gridscribe.devstack import DevStack
-from shared.schemas import Job, JobSpec
+from shared.job_spec import JobSpec
+from shared.schemas import Job
 
 pytestmark = pytest.mark.faults
 

@@ -13,17 +13,9 @@ from shared import job_lifecycle, job_store
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_lifecycle import Commit, Hold, JobLifecycle
 from shared.job_record import IdempotencyKey, JobRecord, NewJob
+from shared.job_spec import JobSpec, Priority
 from shared.job_store import CreatedJob, JobStore
-from shared.schemas import (
-    ImageCaption,
-    JobSpec,
-    JobStatus,
-    Priority,
-    SourceImage,
-    Stage,
-    StoredPage,
-    StoredResult,
-)
+from shared.schemas import ImageCaption, JobStatus, SourceImage, Stage, StoredPage, StoredResult
 from shared.settings import Settings
 from shared.work_units import Ticket, WorkerKind
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from shared.axes import MAX_VALUES, AxisPlan, axes_of_size, find_axes, foreseen_axes, plan_axes
 from shared.errors import ErrorCode, GridscribeError
-from shared.schemas import Axes, JobSpec
+from shared.job_spec import Axes, JobSpec
 
 BOTH = Axes(rows_by="sampler", cols_by="cfg")
 

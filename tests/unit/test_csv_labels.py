@@ -2,7 +2,7 @@ import pytest
 
 from shared.csv_labels import MAX_VALUE, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, GridscribeError
-from shared.schemas import CsvEncoding, JobSpec
+from shared.job_spec import CsvEncoding, JobSpec
 
 
 def rejection(data: bytes) -> str:

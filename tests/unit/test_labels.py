@@ -1,7 +1,8 @@
 import pytest
 
+from shared.job_spec import JobSpec
 from shared.labels import known_metadata, label_warnings, needs_caption, resolve_label
-from shared.schemas import ImageCaption, JobSpec, JobWarning, LabelSource, SourceImage
+from shared.schemas import ImageCaption, JobWarning, LabelSource, SourceImage
 from shared.sheet_labels import resolve_labels
 
 

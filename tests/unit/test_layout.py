@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from shared.axes import axes_of_size
 from shared.axis_headers import HeaderKind
 from shared.errors import ErrorCode, GridscribeError
+from shared.job_spec import JobSpec, LabelPosition, Overflow, SheetFormat
 from shared.layout import SheetLayout, plan_sheet
-from shared.schemas import Box, JobSpec, LabelPosition, Overflow, SheetFormat
+from shared.schemas import Box
 
 ROOMY = 10**12
 

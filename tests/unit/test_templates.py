@@ -1,7 +1,7 @@
 import pytest
 
 from shared.errors import ErrorCode, GridscribeError
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 from shared.templates import BUILT_IN_TEMPLATES, Template, apply_template
 
 

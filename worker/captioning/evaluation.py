@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.schemas import ImageCaption, StrictModel
+from shared.job_spec import StrictModel
+from shared.schemas import ImageCaption
 from shared.vocabulary import Facet
 
 BINS = 10

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.job_spec import JobSpec
 from shared.named_vocabularies import DEFAULT, NamedVocabularies
-from shared.schemas import JobSpec
 from shared.vocabulary import Vocabulary
 
 

@@ -16,7 +16,8 @@ from shared.column_values import (
     value_text,
 )
 from shared.errors import UnreadableImageError
-from shared.schemas import Axes, JobSpec, JobWarning
+from shared.job_spec import Axes, JobSpec
+from shared.schemas import JobWarning
 from worker.pipeline.fingerprint import Fingerprint
 from worker.pipeline.image_features import FloatArray, chain, unpack
 from worker.pipeline.pictures import open_picture

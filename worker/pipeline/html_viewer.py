@@ -15,7 +15,8 @@ from typing import TextIO
 
 from PIL import Image
 
-from shared.schemas import JobSpec, Manifest, ManifestImage
+from shared.job_spec import JobSpec
+from shared.schemas import Manifest, ManifestImage
 from worker.pipeline.manifest_text import KEYWORD, MAX_DOCUMENT_BYTES, manifest_text
 from worker.pipeline.sheet_writer import RenderedPage, SheetWriter, reading_order
 from worker.pipeline.typography import clean_text

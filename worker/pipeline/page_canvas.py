@@ -7,7 +7,8 @@ from itertools import groupby
 from PIL import Image, ImageDraw
 
 from shared.axis_headers import HeaderKind, HeaderPlace
-from shared.schemas import Box, JobSpec, LabelPosition
+from shared.job_spec import JobSpec, LabelPosition
+from shared.schemas import Box
 from shared.text_metrics import line_height, text_padding, title_font_size
 from worker.pipeline.colors import BLACK, WHITE, Rgb, mix, muted_on, rgb, strongest_on
 from worker.pipeline.typeface import Typeface, Weight, typeface

@@ -13,7 +13,8 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name
 from PIL import Image
 
-from shared.schemas import Box, JobSpec, Manifest
+from shared.job_spec import JobSpec
+from shared.schemas import Box, Manifest
 from worker.pipeline.manifest_text import MAX_DOCUMENT_BYTES, SheetReadError, manifest_text
 from worker.pipeline.sheet_writer import RenderedPage, SheetWriter, reading_order
 from worker.pipeline.typography import clean_text

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from shared.schemas import Manifest, SheetFormat
+from shared.job_spec import SheetFormat
+from shared.schemas import Manifest
 from worker.pipeline.manifest_text import KEYWORD, MAX_PAGE_BYTES, manifest_text
 from worker.pipeline.png_file import write_png
 from worker.pipeline.sheet_writer import RenderedPage, SheetWriter

@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from shared.errors import UnreadableImageError
-from shared.schemas import ResizeMode
+from shared.job_spec import ResizeMode
 
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow knows dozens more; the fewer decoders a hostile file can reach, the better."""

@@ -3,7 +3,7 @@
 from PIL import Image, ImageEnhance, ImageFilter
 
 from shared.errors import UnreadableImageError
-from shared.schemas import JobSpec, Preprocessing, ResizeMode
+from shared.job_spec import JobSpec, Preprocessing, ResizeMode
 from worker.pipeline.pictures import resized
 
 KERNELS = {

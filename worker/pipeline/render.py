@@ -13,16 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image
 
 from shared.errors import ErrorCode, GridscribeError, UnreadableImageError
+from shared.job_spec import JobSpec
 from shared.layout import CellPlace, SheetLayout, plan_sheet
-from shared.schemas import (
-    Box,
-    JobSpec,
-    JobWarning,
-    LabelSource,
-    Manifest,
-    ManifestImage,
-    ScoredTerm,
-)
+from shared.schemas import Box, JobWarning, LabelSource, Manifest, ManifestImage, ScoredTerm
 from worker.pipeline.arrangement import arrange
 from worker.pipeline.manifest_text import manifest_of_page
 from worker.pipeline.page_canvas import PageCanvas, text_room

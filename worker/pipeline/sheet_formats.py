@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.schemas import JobSpec, SheetFormat
+from shared.job_spec import JobSpec, SheetFormat
 from worker.pipeline.picture_files import PictureFilesWriter
 from worker.pipeline.sheet_writer import SheetWriter
 

@@ -10,7 +10,8 @@ from typing import Self
 
 from PIL import Image
 
-from shared.schemas import JobSpec, JobWarning, Manifest, ManifestImage, ManifestPage
+from shared.job_spec import JobSpec
+from shared.schemas import JobWarning, Manifest, ManifestImage, ManifestPage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import pytest
 
 from gridscribe.client import ApiError, Client
 from shared.job_lifecycle import JobLifecycle
-from shared.schemas import JobSpec, JobStatus
+from shared.job_spec import JobSpec
+from shared.schemas import JobStatus
 from shared.settings import Settings
 from tests.integration.api.hand_work import begin, fail, finish
 from tests.integration.api.served import png

@@ -23,7 +23,7 @@ from api.access import REFUSALS
 from api.openapi_examples import DETAILS, EXAMPLES
 from api.problems import STATUSES
 from api.reference import document, reference_page
-from shared import schemas
+from shared import job_spec, schemas
 from shared.api_keys import KEYS, ApiKeys
 from shared.errors import ErrorCode
 from shared.settings import Settings
@@ -51,7 +51,11 @@ def test_the_committed_document_is_current() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_of_the_shape_that_it_shows(name: str) -> None:
-    model: type[BaseModel] = getattr(schemas, name, None) or getattr(layout_preview, name)
+    model: type[BaseModel] = next(
+        getattr(module, name)
+        for module in (schemas, job_spec, layout_preview)
+        if hasattr(module, name)
+    )
     TypeAdapter(model).validate_python(EXAMPLES[name])
     assert COMMITTED["components"]["schemas"][name]["examples"] == [EXAMPLES[name]]
 

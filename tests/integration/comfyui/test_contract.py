@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 from tests.integration.comfyui.conftest import SOURCE
 from tests.integration.comfyui.hosting import contract_breaches, inputs_of, widgets_of
 

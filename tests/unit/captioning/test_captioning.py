@@ -11,8 +11,8 @@ from PIL import Image
 
 import gridscribe
 from gridscribe.local import LocalImage
+from shared.job_spec import JobSpec
 from shared.labels import label_warnings, resolve_label
-from shared.schemas import JobSpec
 from worker.captioning.captioner import FloatArray, OutOfDeviceMemory
 from worker.captioning.captioning import Captioning, CaptioningConfig, CaptionRequest
 from worker.captioning.starter import StarterCaptioner

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gridscribe.cli import main
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 from tests.unit.gridscribe.scripted_server import (
     Answer,
     ScriptedServer,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gridscribe.client import ApiError, Client, JobTimeoutError, ServerUnreachableError
-from shared.schemas import Job, JobSpec, JobStatus
+from shared.job_spec import JobSpec
+from shared.schemas import Job, JobStatus
 from tests.unit.gridscribe.scripted_server import (
     Answer,
     Request,

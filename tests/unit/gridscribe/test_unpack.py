@@ -14,7 +14,8 @@ from gridscribe.cli import app
 from gridscribe.image_files import InputError, find_images
 from gridscribe.local import make_sheet
 from gridscribe.unpack import picture_name, unpack
-from shared.schemas import JobSpec, LabelSource, Manifest, SheetFormat
+from shared.job_spec import JobSpec, SheetFormat
+from shared.schemas import LabelSource, Manifest
 from tests.unit.pipeline.sheets import COLORS, encoded, entry, is_plain, plain, rendered
 from worker.pipeline.pdf_document import ATTACHMENT
 from worker.pipeline.render import SheetEntry

@@ -7,7 +7,8 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageStat
 
-from shared.schemas import Box, JobSpec
+from shared.job_spec import JobSpec
+from shared.schemas import Box
 from worker.pipeline.render import RenderedSheet, SheetEntry, render_sheet
 
 COLORS = [(40 + 15 * i, 250 - 14 * i, (90 * i) % 256) for i in range(14)]

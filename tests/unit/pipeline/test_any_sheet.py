@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from shared.job_spec import Axes, JobSpec, LabelPosition, Overflow, ResizeMode
 from shared.layout import SheetLayout, plan_sheet
-from shared.schemas import Axes, Box, JobSpec, LabelPosition, Overflow, ResizeMode
+from shared.schemas import Box
 from tests.unit.pipeline.sheets import COLORS, cut, drawn_outside, encoded, entry, page
 from worker.pipeline.arrangement import arrange
 from worker.pipeline.render import RenderedSheet, SheetEntry, render_sheet

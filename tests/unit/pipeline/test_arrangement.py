@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 import gridscribe
+from shared.job_spec import JobSpec
 from shared.layout import plan_sheet
-from shared.schemas import JobSpec
 from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,

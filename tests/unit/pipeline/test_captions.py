@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from shared.job_spec import JobSpec, LabelPosition
 from shared.layout import plan_sheet
-from shared.schemas import JobSpec, LabelPosition
 from shared.smart_labels import smart_labels
 from tests.unit.pipeline.sheets import (
     COLORS,

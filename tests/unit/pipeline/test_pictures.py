@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 
 from shared.errors import UnreadableImageError
-from shared.schemas import ResizeMode
+from shared.job_spec import ResizeMode
 from worker.pipeline.pictures import open_first_frame, open_picture
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

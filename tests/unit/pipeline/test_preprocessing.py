@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from shared.errors import UnreadableImageError
-from shared.schemas import JobSpec, Preprocessing, ResizeMode
+from shared.job_spec import JobSpec, Preprocessing, ResizeMode
 from worker.pipeline.preprocessing import decode_target, preprocess
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import ErrorCode, GridscribeError
+from shared.job_spec import JobSpec, LabelPosition, ResizeMode
 from shared.layout import plan_sheet
-from shared.schemas import JobSpec, LabelPosition, LabelSource, ResizeMode, ScoredTerm
+from shared.schemas import LabelSource, ScoredTerm
 from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,

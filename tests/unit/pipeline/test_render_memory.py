@@ -13,7 +13,7 @@ RENDERING = """
 import resource, sys
 from functools import partial
 from pathlib import Path
-from shared.schemas import JobSpec
+from shared.job_spec import JobSpec
 from worker.pipeline.render import SheetEntry, render_sheet
 
 photo = Path(sys.argv[1])
