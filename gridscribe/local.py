@@ -19,9 +19,8 @@ from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
 from shared.errors import UnreadableImageError
 from shared.job_spec import JobSpec
-from shared.labels import known_metadata, label_warnings
 from shared.parameters import Parameters
-from shared.schemas import ImageCaption, JobWarning, Manifest, Stage
+from shared.schemas import ImageCaption, Manifest, Stage
 from shared.settings import Settings
 from shared.sheet_labels import resolve_labels
 from shared.templates import apply_template
@@ -73,8 +72,9 @@ def make_sheet(
     `GridscribeError` as the service would answer it, and `InputError` when Pillow is not installed.
     """
     with needs_extra("compose"):
+        from worker.pipeline.entries import sheet_entries
         from worker.pipeline.metadata.embedded import read_metadata
-        from worker.pipeline.render import SheetEntry, render_sheet
+        from worker.pipeline.render import render_sheet
 
     spec = apply_template(spec)
     match = _match_csv(spec, csv, [path.name for path in paths])
@@ -89,26 +89,9 @@ def make_sheet(
         captions = caption_images(spec, images, embedded, captioning, on_progress)
 
     labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=embedded)
-    entries: list[SheetEntry] = []
-    warnings: list[JobWarning] = list(match.warnings) if match else []
-    for index, image in enumerate(images):
-        caption = captions.get(index)
-        resolved = labels.labels[index]
-        warnings += label_warnings(index, image.name, resolved)
-        entries.append(
-            SheetEntry(
-                name=image.name,
-                label=resolved.text,
-                source=resolved.source,
-                confidence=resolved.confidence,
-                reasons=tuple(fall.detail for fall in resolved.falls),
-                facets=caption.facets if caption else {},
-                model=caption.model if caption else None,
-                features=caption.features if caption else None,
-                metadata=known_metadata(image, embedded[index]),
-                open=image.open,
-            )
-        )
+    openers = [image.open for image in images]
+    entries, fallen = sheet_entries(images, labels.labels, captions, embedded, openers)
+    warnings = (*(match.warnings if match else ()), *fallen)
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gridscribe-") as folder:

@@ -2,22 +2,21 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, ComposeWork
-from shared.labels import ResolvedLabel, known_metadata, label_warnings
 from shared.object_storage import output_key, output_prefix, sheet_filename
 from shared.parameters import Parameters
-from shared.schemas import JobWarning, LabeledImage, Manifest, StoredPage, StoredResult
+from shared.schemas import LabeledImage, Manifest, StoredPage, StoredResult
 from shared.sheet_labels import resolve_labels
 from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.lease import Lease
+from worker.pipeline.entries import sheet_entries
 from worker.pipeline.metadata.embedded import read_metadata
-from worker.pipeline.render import RenderCanceled, RenderedSheet, SheetEntry, render_sheet
+from worker.pipeline.render import RenderCanceled, RenderedSheet, render_sheet
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,8 @@ def _compose(
     labels = resolve_labels(
         work.images, work.spec, work.captions, has_csv=work.has_csv, embedded=embedded
     )
-    entries, warnings = label_entries(backend, work, labels.labels, embedded)
+    openers = [partial(backend.storage.open, image.key) for image in work.images]
+    entries, warnings = sheet_entries(work.images, labels.labels, work.captions, embedded, openers)
     sheet = render_sheet(
         work.spec,
         entries,
@@ -86,36 +86,6 @@ def _read_embedded(backend: Backend, work: ComposeWork, lease: Lease) -> list[Pa
         with backend.storage.open(image.key) as file:
             embedded.append(read_metadata(file))
     return embedded
-
-
-def label_entries(
-    backend: Backend,
-    work: ComposeWork,
-    labels: Sequence[ResolvedLabel],
-    embedded: Sequence[Parameters],
-) -> tuple[list[SheetEntry], tuple[JobWarning, ...]]:
-    """What the sheet shows of each image, and a warning for each source that gave no label."""
-    entries: list[SheetEntry] = []
-    warnings: list[JobWarning] = []
-    for index, image in enumerate(work.images):
-        caption = work.captions.get(index)
-        label = labels[index]
-        warnings.extend(label_warnings(index, image.name, label))
-        entries.append(
-            SheetEntry(
-                name=image.name,
-                label=label.text,
-                source=label.source,
-                confidence=label.confidence,
-                reasons=tuple(fall.detail for fall in label.falls),
-                facets=caption.facets if caption else {},
-                model=caption.model if caption else None,
-                features=caption.features if caption else None,
-                metadata=known_metadata(image, embedded[index]),
-                open=partial(backend.storage.open, image.key),
-            )
-        )
-    return entries, tuple(warnings)
 
 
 def _remove_earlier_attempts(backend: Backend, ticket: Ticket) -> None:

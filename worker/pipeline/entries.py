@@ -1,0 +1,42 @@
+"""From images, their labels and captions to the entries of a sheet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO
+
+from shared.labels import DescribedImage, ResolvedLabel, known_metadata, label_warnings
+from shared.parameters import Parameters
+from shared.schemas import ImageCaption, JobWarning
+from worker.pipeline.render import SheetEntry
+
+
+def sheet_entries(
+    images: Sequence[DescribedImage],
+    labels: Sequence[ResolvedLabel],
+    captions: Mapping[int, ImageCaption],
+    embedded: Sequence[Parameters],
+    openers: Sequence[Callable[[], BinaryIO]],
+) -> tuple[list[SheetEntry], tuple[JobWarning, ...]]:
+    """What the sheet shows of each image, and a warning for each source that gave no label.
+
+    All sequences have one item an image; `captions` goes by an image's index.
+    """
+    entries: list[SheetEntry] = []
+    warnings: list[JobWarning] = []
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        caption = captions.get(index)
+        warnings += label_warnings(index, image.name, label)
+        entries.append(
+            SheetEntry(
+                name=image.name,
+                label=label.text,
+                source=label.source,
+                confidence=label.confidence,
+                reasons=tuple(fall.detail for fall in label.falls),
+                facets=caption.facets if caption else {},
+                model=caption.model if caption else None,
+                features=caption.features if caption else None,
+                metadata=known_metadata(image, embedded[index]),
+                open=openers[index],
+            )
+        )
+    return entries, tuple(warnings)
