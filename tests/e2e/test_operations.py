@@ -4,13 +4,12 @@ import time
 from pathlib import Path
 
 import httpx
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
 from shared.job_spec import JobSpec
-
-PHOTO = Path(__file__).parents[2] / "gridscribe" / "samples"
 
 
 def samples(stack: DevStack) -> dict[str, float]:
@@ -23,10 +22,14 @@ def samples(stack: DevStack) -> dict[str, float]:
     return sums
 
 
-def test_batches_of_the_captioning_worker_are_counted_within_a_beat(stack: DevStack) -> None:
+def test_batches_of_the_captioning_worker_are_counted_within_a_beat(
+    stack: DevStack, tmp_path: Path
+) -> None:
+    images = [tmp_path / "one.png", tmp_path / "two.png"]
+    for path in images:  # new ones: the model does not look at a picture twice
+        Image.effect_noise((64, 64), 50).save(path)
     before = samples(stack).get("gridscribe_batch_images_sum", 0)
     with Client(stack.base_url) as client:
-        images = sorted(PHOTO.glob("*.jpg"))[:2]
         job = client.wait(client.create_job(JobSpec(use_clip=True), images).id, timeout=60)
     assert job.status == "succeeded"
     deadline = time.monotonic() + 15
