@@ -29,7 +29,7 @@ from shared.job_spec import JobSpec, SheetFormat
 from worker.pipeline.font_files import SHIPPED_FOLDER
 from worker.pipeline.pictures import open_picture, resized
 from worker.pipeline.preprocessing import decode_target
-from worker.pipeline.render import SheetEntry, render_sheet
+from worker.pipeline.render import MOST_LOCKING_THREADS, SheetEntry, render_sheet
 from worker.pipeline.typeface import Weight
 
 CELL = 256
@@ -135,10 +135,12 @@ def floor(inputs: Sequence[Path], folder: Path) -> None:
     """The pictures' own part of the work alone, on all cores."""
     del folder
     asked = spec(SheetFormat.PNG)
+    hold_lock = CORES <= MOST_LOCKING_THREADS
 
     def prepared(path: Path) -> Image.Image:
         with path.open("rb") as file:
-            picture = open_picture(file, decode_target(asked), asked.resize_mode)
+            target = decode_target(asked)
+            picture = open_picture(file, target, asked.resize_mode, hold_lock=hold_lock)
         return resized(picture, asked.cell_size, asked.resize_mode)
 
     with ThreadPoolExecutor(CORES) as pool:

@@ -29,6 +29,10 @@ from worker.pipeline.typography import clean_text, common_size
 LOOK_AHEAD = 2
 """Pictures a thread that may be decoded and waiting for their place."""
 
+MOST_LOCKING_THREADS = 3
+"""Up to so many decoding threads, a decoder that needs a third of the processor time makes up for
+holding the interpreter lock; more threads are faster with one that lets it go."""
+
 
 class RenderCanceled(Exception):  # noqa: N818  # asked for by the caller, so no error
     """`stop` said so; the folder may hold some pages."""
@@ -191,7 +195,7 @@ def _prepared_pictures(
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         waiting = iter(entries)
         ahead: deque[Future[Prepared]] = deque()
-        prepare = partial(_prepare, spec)
+        prepare = partial(_prepare, spec, threads <= MOST_LOCKING_THREADS)
         try:
             ahead.extend(
                 pool.submit(prepare, entry) for entry in islice(waiting, threads * LOOK_AHEAD)
@@ -204,12 +208,13 @@ def _prepared_pictures(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _prepare(spec: JobSpec, entry: SheetEntry) -> Prepared:
+def _prepare(spec: JobSpec, hold_lock: bool, entry: SheetEntry) -> Prepared:
     """The entry's picture at the size of its place, or why there is none."""
     has_more = False
     with entry.open() as file:
         try:
-            frame = open_first_frame(file, decode_target(spec), spec.resize_mode)
+            target = decode_target(spec)
+            frame = open_first_frame(file, target, spec.resize_mode, hold_lock=hold_lock)
             has_more = frame.has_more
             picture = preprocess(frame.image, spec.preprocessing, spec.resize_mode)
         except UnreadableImageError as error:
