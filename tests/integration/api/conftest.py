@@ -1,5 +1,6 @@
 """The API as callers meet it: a real uvicorn server, a real store, files on a real disk."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,7 +60,12 @@ def worker(api_settings: Settings) -> Iterator[JobLifecycle]:
 def stored_files(api_settings: Settings) -> Callable[[], list[Path]]:
     """Every file in object storage, half-written ones too."""
     root = api_settings.data_dir / "storage"
-    return lambda: [path for path in root.rglob("*") if path.is_file()]
+
+    def files() -> list[Path]:
+        # `os.walk` passes over a folder that is being removed meanwhile; `rglob` does not.
+        return [Path(folder) / name for folder, _, names in os.walk(root) for name in names]
+
+    return files
 
 
 @pytest.fixture
