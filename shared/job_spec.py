@@ -106,11 +106,6 @@ class SheetFormat(StrEnum):
             case _:
                 return f"image/{self.value}"
 
-    @property
-    def holds_all_pages(self) -> bool:
-        """Whether one file has every page; of the others each page is a file of its own."""
-        return self in (SheetFormat.PDF, SheetFormat.HTML)
-
 
 def _by_value(value: str) -> SheetFormat | None:
     lowered = value.lower()

@@ -11,30 +11,13 @@ from shared.errors import ErrorCode, GridscribeError
 from shared.job_spec import JobSpec, LabelPosition, Overflow, SheetFormat
 from shared.layout import SheetLayout, plan_sheet
 from shared.schemas import Box
+from tests.unit.boxes import contains, overlap
 
 ROOMY = 10**12
 
 
 def plan(count: int, *, max_pixels: int = ROOMY, **fields: Any) -> SheetLayout:
     return plan_sheet(JobSpec(**fields), count, max_pixels=max_pixels)
-
-
-def overlap(one: Box, two: Box) -> bool:
-    return (
-        one.x < two.x + two.width
-        and two.x < one.x + one.width
-        and one.y < two.y + two.height
-        and two.y < one.y + one.height
-    )
-
-
-def contains(outer: Box, inner: Box) -> bool:
-    return (
-        outer.x <= inner.x
-        and outer.y <= inner.y
-        and inner.x + inner.width <= outer.x + outer.width
-        and inner.y + inner.height <= outer.y + outer.height
-    )
 
 
 @pytest.mark.parametrize(

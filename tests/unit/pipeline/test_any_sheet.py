@@ -11,6 +11,7 @@ from PIL import Image
 from shared.job_spec import Axes, JobSpec, LabelPosition, Overflow, ResizeMode
 from shared.layout import SheetLayout, plan_sheet
 from shared.schemas import Box
+from tests.unit.boxes import contains, overlap
 from tests.unit.pipeline.sheets import COLORS, cut, drawn_outside, encoded, entry, page
 from worker.pipeline.arrangement import arrange
 from worker.pipeline.render import RenderedSheet, SheetEntry, render_sheet
@@ -52,24 +53,6 @@ def made(pictures: list[tuple[int, int, int, dict[str, Any]]], label: str) -> li
         entry(encoded(Image.new("RGB", (w, h), COLORS[c])), f"{c}.png", label, metadata=metadata)
         for w, h, c, metadata in pictures
     ]
-
-
-def overlap(one: Box, two: Box) -> bool:
-    return (
-        one.x < two.x + two.width
-        and two.x < one.x + one.width
-        and one.y < two.y + two.height
-        and two.y < one.y + one.height
-    )
-
-
-def contains(outer: Box, inner: Box) -> bool:
-    return (
-        outer.x <= inner.x
-        and outer.y <= inner.y
-        and inner.x + inner.width <= outer.x + outer.width
-        and inner.y + inner.height <= outer.y + outer.height
-    )
 
 
 @settings(
