@@ -18,7 +18,7 @@ from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_pages import JobPage, PlaceInList
 from shared.job_record import IdempotencyKey, JobRecord, NewJob
-from shared.job_spec import CsvEncoding, JobSpec
+from shared.job_spec import CsvEncoding, JobSpec, Template
 from shared.job_store import JobStore
 from shared.labels import NOTHING, compares_features, known_metadata, needs_caption
 from shared.layout import plan_sheet
@@ -28,7 +28,7 @@ from shared.object_storage import ObjectStorage
 from shared.schemas import JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
 from shared.template_store import TemplateStore
-from shared.templates import Template, apply_template
+from shared.templates import apply_template
 
 _log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from api.job_service import check_model, check_vocabulary
 from shared.axes import MAX_VALUES, axes_of_size
 from shared.axis_headers import HeaderKind
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.job_spec import JobSpec, StrictModel
+from shared.job_spec import JobSpec, StrictModel, Template
 from shared.layout import plan_sheet
 from shared.schemas import Box, ManifestPage
 from shared.settings import Settings
-from shared.templates import Template, apply_template
+from shared.templates import apply_template
 
 
 class AxisCounts(StrictModel):

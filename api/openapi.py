@@ -10,9 +10,9 @@ from api.layout_preview import PreviewRequest
 from api.openapi_examples import EXAMPLES
 from api.problems import described_problem, documented
 from shared.errors import ErrorCode
-from shared.job_spec import JobRequest
+from shared.job_spec import JobRequest, Template
 from shared.schemas import Manifest, PresignRequest, Problem
-from shared.templates import NamedTemplate, Template
+from shared.templates import NamedTemplate
 
 _REFERENCE = "#/components/schemas/{model}"
 

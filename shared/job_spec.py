@@ -188,8 +188,8 @@ class Axes(StrictModel):
 Sort = Annotated[str, StringConstraints(pattern=r"^(name|similarity|column:.{1,200})$")]
 
 
-class JobSpec(StrictModel):
-    """How the sheet is to look and where its labels come from. Every field is optional."""
+class Template(StrictModel):
+    """The part of a spec that a preset may decide; what is not set stays open."""
 
     rows: Annotated[int, Field(ge=1, le=500)] | None = None
     cols: Annotated[int, Field(ge=1, le=500)] | None = None
@@ -202,6 +202,15 @@ class JobSpec(StrictModel):
     format: SheetFormat = SheetFormat.PNG
     quality: int = Field(default=90, ge=1, le=100)
     """Of all pictures written with loss: jpg, webp, avif, pdf and html; png and tiff have none."""
+    resize_mode: ResizeMode = ResizeMode.FIT
+    preprocessing: Preprocessing = Preprocessing()
+    label_position: LabelPosition = LabelPosition.BAND
+    overflow: Overflow = Overflow.PAGES
+
+
+class JobSpec(Template):
+    """How the sheet is to look and where its labels come from. Every field is optional."""
+
     labels: tuple[ShortText, ...] = Field(default=(), max_length=20)
     """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw;
     `["auto"]` draws what varies over the sheet, and what does not into a header."""
@@ -218,13 +227,9 @@ class JobSpec(StrictModel):
     """One of the deployment's vocabularies; None means `default`."""
     prompt_templates: Annotated[tuple[PromptTemplate, ...], Field(max_length=20)] = ()
     """What the candidates, or the vocabulary's subjects, are put in; none means its own."""
-    resize_mode: ResizeMode = ResizeMode.FIT
-    preprocessing: Preprocessing = Preprocessing()
     template: ShortText | None = None
     """A layout preset; fields given beside it win over it."""
-    label_position: LabelPosition = LabelPosition.BAND
     title: Annotated[str, StringConstraints(max_length=500)] | None = None
-    overflow: Overflow = Overflow.PAGES
     axes: Axes | Literal["auto"] | None = None
     """An X/Y plot: the values decide rows and columns, and `rows`, `cols` and `overflow` do not."""
     sort: Sort | None = None

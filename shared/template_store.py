@@ -5,8 +5,9 @@ from typing import cast
 from redis.asyncio import Redis
 
 from shared.errors import ErrorCode, GridscribeError
+from shared.job_spec import Template
 from shared.keyspace import PREFIX, script_source
-from shared.templates import BUILT_IN_TEMPLATES, Template
+from shared.templates import BUILT_IN_TEMPLATES
 
 MAX_TEMPLATES = 200
 """Of one tenant."""

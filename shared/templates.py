@@ -4,38 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
-from shared.job_spec import (
-    CellSide,
-    JobSpec,
-    LabelPosition,
-    OpaqueColor,
-    Overflow,
-    Preprocessing,
-    ResizeMode,
-    SheetFormat,
-    StrictModel,
-)
-
-
-class Template(StrictModel):
-    """The part of a spec that a preset decides, as in `JobSpec`; what is not set stays open."""
-
-    rows: Annotated[int, Field(ge=1, le=500)] | None = None
-    cols: Annotated[int, Field(ge=1, le=500)] | None = None
-    cell_size: tuple[CellSide, CellSide] = (256, 256)
-    margin: int = Field(default=10, ge=0, le=500)
-    font_size: int = Field(default=16, ge=6, le=200)
-    background: OpaqueColor = "#ffffff"
-    format: SheetFormat = SheetFormat.PNG
-    quality: int = Field(default=90, ge=1, le=100)
-    resize_mode: ResizeMode = ResizeMode.FIT
-    preprocessing: Preprocessing = Preprocessing()
-    label_position: LabelPosition = LabelPosition.BAND
-    overflow: Overflow = Overflow.PAGES
-
+from shared.job_spec import JobSpec, StrictModel, Template
 
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 

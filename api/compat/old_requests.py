@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from api.validation import invalid
 from shared.errors import ErrorCode, GridscribeError
-from shared.job_spec import JobSpec
-from shared.templates import Template
+from shared.job_spec import JobSpec, Template
 
 _NEW_NAMES: Mapping[str, str] = MappingProxyType(
     {

@@ -12,8 +12,9 @@ from api.problems import documented
 from api.validation import parse_json
 from shared.errors import ErrorCode as Code
 from shared.errors import GridscribeError
+from shared.job_spec import Template
 from shared.settings import Settings
-from shared.templates import BUILT_IN_TEMPLATES, NamedTemplate, Template, TemplateName
+from shared.templates import BUILT_IN_TEMPLATES, NamedTemplate, TemplateName
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"])
 

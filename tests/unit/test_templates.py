@@ -1,8 +1,8 @@
 import pytest
 
 from shared.errors import ErrorCode, GridscribeError
-from shared.job_spec import JobSpec
-from shared.templates import BUILT_IN_TEMPLATES, Template, apply_template
+from shared.job_spec import JobSpec, Template
+from shared.templates import BUILT_IN_TEMPLATES, apply_template
 
 
 @pytest.mark.parametrize(
