@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # What `make test-system` needs beyond .venv: Debian's package names, and a program of each.
-SYSTEM_PACKAGES := redis-server
-SYSTEM_PROGRAMS := redis-server
+SYSTEM_PACKAGES := redis-server chromium
+SYSTEM_PROGRAMS := redis-server chromium
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help

@@ -1,1 +1,6 @@
-pytest_plugins = ["tests.fixtures.valkey", "tests.fixtures.stack", "tests.fixtures.s3"]
+pytest_plugins = [
+    "tests.fixtures.valkey",
+    "tests.fixtures.stack",
+    "tests.fixtures.s3",
+    "tests.fixtures.browser",
+]
