@@ -6,11 +6,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.layout_preview import PreviewRequest
 from api.openapi_examples import EXAMPLES
 from api.problems import described_problem, documented
 from shared.errors import ErrorCode
 from shared.job_spec import JobRequest, Template
+from shared.layout_preview import PreviewRequest
 from shared.schemas import Manifest, PresignRequest, Problem
 from shared.templates import NamedTemplate
 

@@ -1,41 +1,17 @@
 """Is everything there that a job needs?"""
 
 from collections.abc import Awaitable
-from typing import Literal
 
 import anyio
 from anyio import to_thread
 from obstore.exceptions import BaseError as StorageError
-from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from shared.job_store import JobStore
 from shared.object_storage import ObjectStorage
+from shared.readiness import Readiness, WorkerReadiness
 from shared.settings import Settings
 from shared.work_units import WorkerKind, WorkerStamp
-
-
-class WorkerReadiness(BaseModel):
-    owner: str
-    capacity: int
-    """Units of work it does at once."""
-    model: str | None = None
-    notice: str | None = None
-    """Such as why another model serves than the configured one."""
-
-
-class Readiness(BaseModel):
-    """`GET /readyz`; `missing` is empty when all is well. Only the operator sees the workers."""
-
-    ready: bool
-    missing: tuple[str, ...]
-    store: bool
-    storage: bool
-    dispatcher: bool
-    auth: Literal["required", "open"]
-    """`open`: callers on the machine's own loopback addresses need no key."""
-    caption_workers: tuple[WorkerReadiness, ...]
-    compose_workers: tuple[WorkerReadiness, ...]
 
 
 class ReadinessService:

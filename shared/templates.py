@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_spec import JobSpec, StrictModel, Template
@@ -19,6 +19,15 @@ class NamedTemplate(StrictModel):
     """For `spec.template`."""
     spec: Template
     """The fields it decides."""
+
+
+class ListedTemplate(NamedTemplate):
+    built_in: bool
+    """It cannot be changed."""
+
+
+class TemplateList(BaseModel):
+    data: tuple[ListedTemplate, ...]
 
 
 def _template(rows: int, cols: int, side: int, margin: int, font_size: int) -> Template:

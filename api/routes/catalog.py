@@ -3,43 +3,20 @@
 import logging
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from api.dependencies import FromServices
+from shared.catalog import (
+    ModelList,
+    OfferedModel,
+    OfferedVocabulary,
+    VocabularyFacet,
+    VocabularyList,
+)
 from shared.errors import GridscribeError
 from shared.named_vocabularies import BUILT_IN, DEFAULT, NamedVocabularies
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 logger = logging.getLogger(__name__)
-
-
-class OfferedModel(BaseModel):
-    name: str
-    """For `spec.clip_model`."""
-    default: bool
-
-
-class ModelList(BaseModel):
-    data: tuple[OfferedModel, ...]
-
-
-class VocabularyFacet(BaseModel):
-    name: str
-    terms: int
-    """How many; a term's synonyms do not count."""
-
-
-class OfferedVocabulary(BaseModel):
-    name: str
-    """For `spec.vocabulary`."""
-    default: bool
-    built_in: bool
-    facets: tuple[VocabularyFacet, ...]
-    """In the order they stand in a caption."""
-
-
-class VocabularyList(BaseModel):
-    data: tuple[OfferedVocabulary, ...]
 
 
 @router.get("/models")

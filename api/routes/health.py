@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 from api.dependencies import Bearer, FromServices, get_operator, is_operator
 from api.problems import documented
-from api.readiness import Readiness
 from shared.errors import ErrorCode as Code
+from shared.readiness import Readiness
 
 router = APIRouter(tags=["health"])
 

@@ -5,12 +5,13 @@ from fastapi import APIRouter
 
 from api.byte_streams import read_whole
 from api.dependencies import Body, FromServices, Tenant
-from api.layout_preview import Preview, PreviewRequest, preview
+from api.layout_preview import preview
 from api.openapi import json_body
 from api.problems import documented
 from api.validation import parse_json
 from shared.errors import ErrorCode as Code
 from shared.errors import GridscribeError
+from shared.layout_preview import Preview, PreviewRequest
 
 router = APIRouter(prefix="/v1/preview", tags=["preview"])
 

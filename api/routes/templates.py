@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel
 
 from api.byte_streams import read_whole
 from api.dependencies import Body, FromServices, Tenant
@@ -14,7 +13,13 @@ from shared.errors import ErrorCode as Code
 from shared.errors import GridscribeError
 from shared.job_spec import Template
 from shared.settings import Settings
-from shared.templates import BUILT_IN_TEMPLATES, NamedTemplate, TemplateName
+from shared.templates import (
+    BUILT_IN_TEMPLATES,
+    ListedTemplate,
+    NamedTemplate,
+    TemplateList,
+    TemplateName,
+)
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"])
 
@@ -27,15 +32,6 @@ _writing = (
     Code.QUOTA_EXCEEDED,
     Code.RATE_LIMITED,
 )
-
-
-class ListedTemplate(NamedTemplate):
-    built_in: bool
-    """It cannot be changed."""
-
-
-class TemplateList(BaseModel):
-    data: tuple[ListedTemplate, ...]
 
 
 Name = Annotated[TemplateName, Path(description="As in `spec.template`")]
