@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from api.problems import STATUSES, problem, problem_response
+from api.problems import problem_response
 from api.request_context import request_id
 from api.validation import invalid
 from shared.errors import ErrorCode, GridscribeError
+from shared.problems import STATUSES, problem
 
 RETRY_AFTER = 2
 """Seconds after which an outage may be over."""

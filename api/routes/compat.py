@@ -14,10 +14,11 @@ from api.compat.grid_service import Grid, GridService
 from api.compat.old_requests import OldRequest, old_layout, required
 from api.dependencies import Body, FromServices, get_operator
 from api.layout_preview import preview
-from api.problems import MEDIA_TYPE, STATUSES, problem
+from api.problems import MEDIA_TYPE
 from api.validation import parse_json
 from shared.errors import ErrorCode, GridscribeError
 from shared.layout_preview import PreviewRequest
+from shared.problems import STATUSES, problem
 from shared.templates import BUILT_IN_TEMPLATES, TemplateName
 
 _DENIED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)

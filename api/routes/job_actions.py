@@ -4,11 +4,11 @@ from fastapi import APIRouter, Response
 
 from api.dependencies import BaseUrl, FromServices, Tenant
 from api.job_example import unfinished_job
-from api.job_view import job_view
 from api.problems import documented
 from api.response_headers import header_docs
 from api.routes.jobs import POLL_SECONDS
 from shared.errors import ErrorCode as Code
+from shared.job_view import job_view
 from shared.schemas import Job, JobStatus
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])

@@ -10,10 +10,10 @@ from api.dependencies import BaseUrl, FromServices, Tenant
 from api.event_stream import KEEP_ALIVE, MEDIA_TYPE, RECONNECT_MILLISECONDS, EventStream, event
 from api.job_events import JobEvents
 from api.job_service import checked_id
-from api.job_view import job_progress, job_view
 from api.problems import documented
 from shared.errors import ErrorCode as Code
 from shared.job_news import EventId
+from shared.job_view import job_progress, job_view
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/events", tags=["jobs"])
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 
 from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
 from api.job_example import unfinished_job
-from api.job_view import job_summary, job_view
 from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
 from api.problems import documented
@@ -15,6 +14,7 @@ from api.request_headers import CancelAfter, Wait
 from api.response_headers import header_docs, is_known
 from api.submission_readers import json_reader, multipart_reader
 from shared.errors import ErrorCode as Code
+from shared.job_view import job_summary, job_view
 from shared.schemas import Job, JobList, JobStatus
 
 POLL_SECONDS = 1

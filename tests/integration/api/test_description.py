@@ -20,11 +20,11 @@ from schemathesis.checks import (
 
 from api.access import REFUSALS
 from api.openapi_examples import DETAILS, EXAMPLES
-from api.problems import STATUSES
 from api.reference import document, reference_page
 from shared import job_spec, layout_preview, schemas
 from shared.api_keys import KEYS, ApiKeys
 from shared.errors import ErrorCode
+from shared.problems import STATUSES
 from shared.settings import Settings
 from tests.integration.api.served import serving
 

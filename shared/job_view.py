@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from api.problems import STATUSES, problem
 from shared.job_record import JobFailure, JobRecord
+from shared.problems import STATUSES, problem
 from shared.schemas import (
     Job,
     JobMetrics,
