@@ -4,12 +4,15 @@ import ipaddress
 import logging
 import math
 import time
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
 from shared.api_keys import digest_of
+from shared.batched_calls import BatchedCalls
 from shared.errors import ErrorCode, GridscribeError
 from shared.keyspace import PREFIX, script_source
 from shared.settings import Settings
@@ -28,8 +31,9 @@ class AccessControl:
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._admit = redis.register_script(script_source("admit"))
+        self._charging = BatchedCalls(partial(self._ask, settings.requests_per_minute))
+        self._not_charging = BatchedCalls(partial(self._ask, 0))
         self._is_open = settings.auth == "open"
-        self._requests_per_minute = settings.requests_per_minute
         self._operator = settings.operator_tenant
         self._refusals = _RefusalLog()
         if self._is_open:
@@ -54,10 +58,8 @@ class AccessControl:
                 "this service wants an API key; send 'Authorization: Bearer KEY' with one that"
                 " its operator made with 'gridscribe keys create'"
             )
-        reply = await self._admit(
-            keys=[PREFIX], args=[digest_of(secret), self._requests_per_minute if charge else 0]
-        )
-        outcome, tenant, wait_ms = cast("tuple[str, str, int]", reply)
+        ask = self._charging if charge else self._not_charging
+        outcome, tenant, wait_ms = await ask(digest_of(secret))
         match outcome:
             case "admitted":
                 return tenant
@@ -83,6 +85,12 @@ class AccessControl:
             )
         return tenant
 
+    async def _ask(
+        self, requests_per_minute: int, digests: Sequence[str]
+    ) -> Sequence[tuple[str, str, int]]:
+        answers = await self._admit(keys=[PREFIX], args=[requests_per_minute, *digests])
+        return cast("Sequence[tuple[str, str, int]]", answers)
+
     def _refused(self, detail: str) -> GridscribeError:
         self._refusals.note(detail)
         return GridscribeError(ErrorCode.UNAUTHENTICATED, detail)
@@ -104,6 +112,7 @@ class _RefusalLog:
             self._next_line = now + _QUIET_SECONDS
 
 
+@lru_cache(256)
 def is_local(address: str | None, host: str | None, origin: str | None) -> bool:
     """Whether a request came from this machine, by our `address` to which it was sent and by its
     headers `Host` and `Origin`.

@@ -27,6 +27,7 @@ from api.routes import (
     job_actions,
     job_events,
     jobs,
+    poll,
     preview,
     results,
     templates,
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_error_handlers(app)
     for routes in (
         jobs,
+        poll,
         job_actions,
         job_events,
         results,

@@ -17,7 +17,7 @@ from shared.axes import AUTO, foreseen_axes
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_pages import JobPage, PlaceInList
-from shared.job_record import IdempotencyKey, JobRecord, NewJob
+from shared.job_record import IdempotencyKey, JobRecord, NewJob, StoredJob
 from shared.job_spec import CsvEncoding, JobSpec, Template
 from shared.job_store import JobStore
 from shared.labels import NOTHING, compares_features, known_metadata, needs_caption
@@ -95,6 +95,9 @@ class JobService:
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         return await self._store.get(tenant, checked_id(job_id))
+
+    async def get_stored(self, tenant: str, job_id: str) -> StoredJob:
+        return await self._store.get_stored(tenant, checked_id(job_id))
 
     async def list_jobs(
         self, tenant: str, status: JobStatus | None, limit: int, cursor: str | None

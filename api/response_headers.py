@@ -2,6 +2,9 @@
 
 from typing import Any
 
+POLL_SECONDS = 1
+"""How long a caller should wait before it asks again how far a job is."""
+
 _HEADERS = {
     "Location": ("The job's own address.", {"type": "string", "format": "uri"}, None),
     "Retry-After": ("Seconds to wait before asking again.", {"type": "integer"}, 1),

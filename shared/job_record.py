@@ -111,6 +111,18 @@ SUMMARY_FIELDS = tuple(name for name in RECORD_FIELDS if name not in ("warnings"
 """Without what grows with the number of images."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job as it lies in the store: equal where nothing about it has changed."""
+
+    values: tuple[str | None, ...]
+    """Those of `RECORD_FIELDS`."""
+    queue_rank: int | None
+
+    def record(self) -> JobRecord:
+        return parse_record(dict(zip(RECORD_FIELDS, self.values, strict=True)), self.queue_rank)
+
+
 def parse_record(fields: Mapping[str, str | None], queue_rank: int | None) -> JobRecord:
     """Read a job's hash; times in it are milliseconds of Redis's clock since 1970.
 

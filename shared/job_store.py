@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from shared.batched_calls import BatchedCalls
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_news import EventId, JobNews, parse_news
 from shared.job_pages import JobPage, PlaceInList
@@ -20,6 +21,7 @@ from shared.job_record import (
     IdempotencyKey,
     JobRecord,
     NewJob,
+    StoredJob,
     parse_record,
 )
 from shared.job_spec import Priority
@@ -82,6 +84,7 @@ class JobStore:
         self._reserve = redis.register_script(script_source("reserve"))
         self._release = redis.register_script(script_source("release"))
         self._view = redis.register_script(script_source("view"))
+        self._views = BatchedCalls(self._view_all)
         self._save_upload = redis.register_script(script_source("save_upload"))
 
     async def create(self, job: NewJob, idempotency: IdempotencyKey | None = None) -> CreatedJob:
@@ -157,9 +160,17 @@ class JobStore:
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """Raises `GridscribeError`: JOB_NOT_FOUND (another tenant's too) or JOB_EXPIRED."""
+        return (await self.get_stored(tenant, job_id)).record()
+
+    async def get_stored(self, tenant: str, job_id: str) -> StoredJob:
+        """The job as it lies in the store; raises as `get` does."""
+        *values, rank = await self._views(job_id)
+        return StoredJob(_checked(tenant, job_id, values), rank)
+
+    async def _view_all(self, job_ids: Sequence[str]) -> Sequence[Sequence[Any]]:
         # A script, because redis-py takes twice as long over a transaction of two commands.
-        *values, rank = await self._view(keys=[PREFIX], args=[job_id, _FIELD_NAMES])
-        return _record(tenant, job_id, values, rank)
+        views = await self._view(keys=[PREFIX], args=[_FIELD_NAMES, *job_ids])
+        return cast("Sequence[Sequence[Any]]", views)
 
     async def news(self, tenant: str, job_id: str, after: EventId | None) -> JobNews:
         """The job and what happened to it since the event `after`; raises as `get` does."""
@@ -170,7 +181,8 @@ class JobStore:
             pipe.xrange(stream, count=1)
             pipe.xrange(stream, min=f"({after or EventId(0, 0)}")
             (*values, last_event), rank, first, entries = await pipe.execute()
-        return parse_news(_record(tenant, job_id, values, rank), after, last_event, first, entries)
+        stored = StoredJob(_checked(tenant, job_id, values), rank)
+        return parse_news(stored.record(), after, last_event, first, entries)
 
     async def list_jobs(
         self, tenant: str, status: JobStatus | None, limit: int, after: PlaceInList | None
@@ -302,9 +314,8 @@ class JobStore:
         return parse_stamps(stamps, seconds, 2 * self._settings.lease_seconds)
 
 
-def _record(
-    tenant: str, job_id: str, values: Sequence[str | None], queue_rank: int | None
-) -> JobRecord:
+def _checked(tenant: str, job_id: str, values: Sequence[str | None]) -> tuple[str | None, ...]:
+    """The `values` of `RECORD_FIELDS`, where the tenant may see them."""
     fields = dict(zip(RECORD_FIELDS, values, strict=True))
     if not _belongs_to(fields, tenant):
         raise _not_found(job_id)
@@ -312,7 +323,7 @@ def _record(
         raise GridscribeError(
             ErrorCode.JOB_EXPIRED, f"job {job_id!r} has expired; its files are gone"
         )
-    return parse_record(fields, queue_rank)
+    return tuple(values)
 
 
 def _belongs_to(fields: Mapping[str, str | None], tenant: str) -> bool:

@@ -5,8 +5,7 @@ from fastapi import APIRouter, Response
 from api.dependencies import BaseUrl, FromServices, Tenant
 from api.job_example import unfinished_job
 from api.problems import documented
-from api.response_headers import header_docs
-from api.routes.jobs import POLL_SECONDS
+from api.response_headers import POLL_SECONDS, header_docs
 from shared.errors import ErrorCode as Code
 from shared.job_view import job_view
 from shared.schemas import Job, JobStatus

@@ -1,9 +1,8 @@
 """Submit jobs and watch them."""
 
-import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
 from api.job_example import unfinished_job
@@ -11,14 +10,11 @@ from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
 from api.problems import documented
 from api.request_headers import CancelAfter, Wait
-from api.response_headers import header_docs, is_known
+from api.response_headers import POLL_SECONDS, header_docs
 from api.submission_readers import json_reader, multipart_reader
 from shared.errors import ErrorCode as Code
 from shared.job_view import job_summary, job_view
 from shared.schemas import Job, JobList, JobStatus
-
-POLL_SECONDS = 1
-"""How long a caller should wait before it asks again."""
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -138,40 +134,3 @@ async def list_jobs(
         data=tuple(job_summary(record, base_url) for record in page.records),
         next_cursor=None if page.end is None else page.end.cursor(),
     )
-
-
-@router.get(
-    "/{job_id}",
-    response_model=Job,
-    responses={
-        200: {
-            "description": "The job; without `Retry-After` it is over",
-            "headers": header_docs("ETag", "Retry-After"),
-        },
-        304: {
-            "description": "The caller has this answer already",
-            "headers": header_docs("ETag", "Retry-After"),
-        },
-        **documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED),
-    },
-)
-async def get_job(
-    job_id: str,
-    services: FromServices,
-    tenant: Tenant,
-    base_url: BaseUrl,
-    if_none_match: Annotated[
-        str | None, Header(alias="If-None-Match", description="An `ETag` of this job")
-    ] = None,
-) -> Response:
-    """How far a job is. `Retry-After` says when to ask again; it is absent once the job ended."""
-    record = await services.jobs.get(tenant, job_id)
-    body = job_view(record, base_url).model_dump_json().encode()
-    # Of the answer itself: the place in the queue changes without the job.
-    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if not record.status.is_terminal:
-        headers["Retry-After"] = str(POLL_SECONDS)
-    if is_known(etag, if_none_match):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")

@@ -1,23 +1,29 @@
--- Who calls, and may they call now: one round trip for every request that brings a key.
--- Returns {outcome, tenant, milliseconds to wait}.
-local digest, requests_per_minute = ARGV[1], tonumber(ARGV[2])
+-- Who calls, and may they call now: one round trip for the requests that come together.
+-- The digests of their keys follow the limit; for each returns {outcome, tenant, milliseconds to wait}.
+local requests_per_minute = tonumber(ARGV[1])
 
-local stored = redis.call('HGET', P .. 'api_keys', digest)
-if not stored then return {'unknown', '', 0} end
-local key = cjson.decode(stored)
--- A key that never expires has cjson.null here, which is no number.
-if type(key.expires_at) == 'number' and key.expires_at * 1000 <= NOW then
-  return {'expired', '', 0}
-end
-if requests_per_minute == 0 then return {'admitted', key.tenant, 0} end
+local function admit(digest)
+  local stored = redis.call('HGET', P .. 'api_keys', digest)
+  if not stored then return {'unknown', '', 0} end
+  local key = cjson.decode(stored)
+  -- A key that never expires has cjson.null here, which is no number.
+  if type(key.expires_at) == 'number' and key.expires_at * 1000 <= NOW then
+    return {'expired', '', 0}
+  end
+  if requests_per_minute == 0 then return {'admitted', key.tenant, 0} end
 
--- A token bucket that holds a minute's requests, kept as the one time at which it will be full
--- again (the virtual scheduling algorithm of ITU-T I.371, annex A).
-local interval = 60000 / tenant_limit(key.tenant, 'requests_per_minute', requests_per_minute)
-local bucket = P .. 'bucket:' .. key.tenant
-local full_at = math.max(NOW, tonumber(redis.call('GET', bucket) or 0)) + interval
-if full_at - NOW > 60000 then
-  return {'limited', key.tenant, math.ceil(full_at - NOW - 60000)}
+  -- A token bucket that holds a minute's requests, kept as the one time at which it will be full
+  -- again (the virtual scheduling algorithm of ITU-T I.371, annex A).
+  local interval = 60000 / tenant_limit(key.tenant, 'requests_per_minute', requests_per_minute)
+  local bucket = P .. 'bucket:' .. key.tenant
+  local full_at = math.max(NOW, tonumber(redis.call('GET', bucket) or 0)) + interval
+  if full_at - NOW > 60000 then
+    return {'limited', key.tenant, math.ceil(full_at - NOW - 60000)}
+  end
+  redis.call('SET', bucket, string.format('%.3f', full_at), 'PX', math.ceil(full_at - NOW))
+  return {'admitted', key.tenant, 0}
 end
-redis.call('SET', bucket, string.format('%.3f', full_at), 'PX', math.ceil(full_at - NOW))
-return {'admitted', key.tenant, 0}
+
+local answers = {}
+for nth = 2, #ARGV do answers[#answers + 1] = admit(ARGV[nth]) end
+return answers
