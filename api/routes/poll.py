@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from api.dependencies import get_base_url, get_services, tenant_of
-from api.job_view import job_view
 from api.problems import documented
 from api.response_headers import POLL_SECONDS, header_docs, is_known
 from shared.errors import ErrorCode as Code
 from shared.job_record import StoredJob
+from shared.job_view import job_view
 from shared.schemas import Job
 
 
