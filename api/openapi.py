@@ -75,7 +75,8 @@ def _drop_framework_errors(document: dict[str, Any]) -> None:
 
 
 def _add_common_errors(document: dict[str, Any]) -> None:
-    """What any route answers to bad parameters, and those with a body to one of another type."""
+    """What any route answers to bad parameters, and those that take several types of body to any
+    other type."""
     for operations in document["paths"].values():
         for operation in operations.values():
             answers = operation["responses"]
@@ -83,6 +84,7 @@ def _add_common_errors(document: dict[str, Any]) -> None:
             if any(it["in"] != "path" or "pattern" in it["schema"] for it in parameters):
                 for status, answer in documented(ErrorCode.INVALID_REQUEST).items():
                     answers.setdefault(str(status), answer)
-            if "requestBody" in operation:
+            # A route that takes one type of body reads whatever comes as that.
+            if len(operation.get("requestBody", {}).get("content", {})) > 1:
                 answers.setdefault("415", described_problem(415, ["unsupported_media_type"]))
             operation["responses"] = dict(sorted(answers.items()))

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import anyio
 from anyio import to_thread
 from fastapi import Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 
 from api.response_headers import is_known
 from shared.errors import ErrorCode, GridscribeError
@@ -17,7 +17,10 @@ from shared.schemas import StoredPage, StoredResult
 
 LINK_LIFETIME = timedelta(hours=1)
 _CACHING = "private, max-age=3600, immutable"
-_SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts"}
+_HARMLESS = {
+    "Content-Security-Policy": "sandbox allow-scripts",
+    "X-Content-Type-Options": "nosniff",
+}
 """A sheet in HTML shows callers' words: whatever it held, it is no page of this service's."""
 
 
@@ -45,6 +48,8 @@ async def sheet_response(
     if is_known(sheet.etag, request_headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     path = storage.local_path(sheet.key)
+    if path is None and disposition == "attachment":
+        return await _passed_on(storage, sheet, headers)
     if path is None:
         link = await to_thread.run_sync(storage.signed_url, sheet.key, LINK_LIFETIME)
         return RedirectResponse(str(link), 307, {"Cache-Control": "no-store"})
@@ -54,11 +59,31 @@ async def sheet_response(
         raise _gone() from error
     return FileResponse(
         path,
-        headers={**headers, **_SANDBOX, "X-Content-Type-Options": "nosniff"},
+        headers={**headers, **_HARMLESS},
         media_type=sheet.media_type,
         filename=sheet.filename,
         stat_result=found,
         content_disposition_type=disposition,
+    )
+
+
+async def _passed_on(
+    storage: ObjectStorage, sheet: SheetFile, headers: Mapping[str, str]
+) -> Response:
+    """The file out of a bucket, which hands it out for showing: saving it goes through here."""
+    try:
+        size, chunks = await storage.stream(sheet.key)
+    except FileNotFoundError as error:
+        raise _gone() from error
+    return StreamingResponse(
+        chunks,
+        media_type=sheet.media_type,
+        headers={
+            **headers,
+            **_HARMLESS,
+            "Content-Disposition": f'attachment; filename="{sheet.filename}"',
+            "Content-Length": str(size),
+        },
     )
 
 

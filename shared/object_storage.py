@@ -99,6 +99,12 @@ class ObjectStorage:
         response = await self._store.get_async(key)
         return bytes(await response.bytes_async())
 
+    async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
+        """The object's size in bytes, and its bytes as they come."""
+        response = await self._store.get_async(key)
+        chunks = (bytes(chunk) async for chunk in response.stream(READ_BUFFER))
+        return response.meta["size"], chunks
+
     def local_path(self, key: str) -> Path | None:
         """The object's file, or None where storage is no local folder."""
         return None if self._root is None else self._root / key

@@ -85,9 +85,16 @@ def test_a_result_is_a_fresh_link_into_the_bucket(
     assert redirect.headers["Cache-Control"] == "no-store"
     sheet = httpx.get(redirect.headers["Location"])
     assert (sheet.content, sheet.headers["Content-Type"]) == (page.read_bytes(), "image/png")
+    saved = client.get(job["urls"]["result"], params={"disposition": "attachment"})
+    assert saved.content == page.read_bytes()
+    assert saved.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert saved.headers["X-Content-Type-Options"] == "nosniff"
     known = client.get(job["urls"]["result"], headers={"If-None-Match": f'"{digest}"'})
     assert known.status_code == 304
     assert client.get(job["urls"]["manifest"]).json() == MANIFEST.model_dump(mode="json")
+    storage.delete(key)
+    gone = client.get(job["urls"]["result"], params={"disposition": "attachment"})
+    assert problem_of(gone)["code"] == "job_expired"
 
 
 def test_a_refused_job_leaves_nothing_in_the_bucket(
