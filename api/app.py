@@ -29,6 +29,7 @@ from api.routes import (
     jobs,
     poll,
     preview,
+    relabel,
     results,
     templates,
     uploads,
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         catalog,
         preview,
         templates,
+        relabel,
     ):
         app.include_router(
             routes.router,

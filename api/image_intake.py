@@ -1,8 +1,9 @@
 """The images of one job on their way in: stored one by one, what is wrong with them collected."""
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
 import anyio
@@ -28,6 +29,8 @@ _COLLECTED = frozenset(
     }
 )
 """Errors after which the next image is still looked at, so that a caller hears of all at once."""
+
+_COPIES_AT_ONCE = 16
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +70,26 @@ class ImageIntake:
                 image = await self._store(name, chunks)
                 given = {"label": label, "metadata": dict(metadata or {})}
                 self._images.append(image.model_copy(update=given))
+
+    async def copy(self, images: Sequence[SourceImage]) -> None:
+        """Take images of another job; raises `FileNotFoundError` where that one's files go."""
+        for first in range(0, len(images), _COPIES_AT_ONCE):
+            batch = images[first : first + _COPIES_AT_ONCE]
+            copies = [
+                image.model_copy(update={"key": self._next_key(image.name, ahead)})
+                for ahead, image in enumerate(batch)
+            ]
+            # All are waited for: a copy that came late would be left behind.
+            outcomes = await asyncio.gather(
+                *(
+                    self._storage.copy(image.key, copy.key)
+                    for image, copy in zip(batch, copies, strict=True)
+                ),
+                return_exceptions=True,
+            )
+            for error in filter(None, outcomes):
+                raise error
+            self._images += copies
 
     def refuse(self, location: str, error: GridscribeError) -> None:
         """Note why there are no bytes to add, or raise where going on makes no sense."""
@@ -121,14 +144,17 @@ class ImageIntake:
             self._errors.append((error.code, where))
 
     async def _store(self, name: str, chunks: AsyncIterator[bytes]) -> SourceImage:
-        index = len(self._images) + len(self._errors)
+        key = self._next_key(name)
+        return await store_image(self._storage, self._settings, key, name, chunks)
+
+    def _next_key(self, name: str, ahead: int = 0) -> str:
+        index = len(self._images) + len(self._errors) + ahead
         limit = self._settings.max_images
         if index >= limit:
             raise GridscribeError(
                 ErrorCode.TOO_MANY_IMAGES, f"{name!r} is one too many: a job may have {limit}"
             )
-        key = input_key(self.job_id, index)
-        return await store_image(self._storage, self._settings, key, name, chunks)
+        return input_key(self.job_id, index)
 
     async def _add_archive(self, location: str, name: str, chunks: AsyncIterator[bytes]) -> None:
         async with anyio.TemporaryFile() as spool:

@@ -1,7 +1,7 @@
 """Accept, show, list and change jobs."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ from shared.axes import AUTO, foreseen_axes
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_pages import JobPage, PlaceInList
-from shared.job_record import IdempotencyKey, JobRecord, NewJob, StoredJob
+from shared.job_record import IdempotencyKey, JobInputs, JobRecord, NewJob, StoredJob
 from shared.job_spec import CsvEncoding, JobSpec, Template
 from shared.job_store import JobStore
 from shared.labels import NOTHING, compares_features, known_metadata, needs_caption
@@ -99,6 +99,9 @@ class JobService:
     async def get_stored(self, tenant: str, job_id: str) -> StoredJob:
         return await self._store.get_stored(tenant, checked_id(job_id))
 
+    async def inputs(self, tenant: str, job_id: str) -> JobInputs:
+        return await self._store.inputs(tenant, checked_id(job_id))
+
     async def list_jobs(
         self, tenant: str, status: JobStatus | None, limit: int, cursor: str | None
     ) -> JobPage:
@@ -176,7 +179,8 @@ class JobService:
         table = (
             None if submission.csv is None else _parse_csv_part(submission.csv, spec.csv_encoding)
         )
-        check_columns(spec, table, [image.metadata for image in images])
+        known = _columns_of(images) if submission.has_matched_rows else table
+        check_columns(spec, known, [image.metadata for image in images])
         if table is not None:
             match = match_rows(table, [image.name for image in images])
             images = tuple(
@@ -194,7 +198,7 @@ class JobService:
             spec=spec,
             images=images,
             to_caption=_to_caption(images, spec),
-            has_csv=table is not None,
+            has_csv=table is not None or submission.has_matched_rows,
             warnings=warnings,
         )
 
@@ -224,6 +228,12 @@ def _parse_csv_part(data: bytes, encoding: CsvEncoding | None) -> CsvTable:
     except GridscribeError as error:
         location = ErrorLocation("csv", error.detail)
         raise GridscribeError(error.code, error.detail, errors=[location]) from error
+
+
+def _columns_of(images: Sequence[SourceImage]) -> CsvTable | None:
+    """Of a CSV whose rows are with the images; None where none was for them."""
+    row = next((image.csv_row for image in images if image.csv_row is not None), None)
+    return None if row is None else CsvTable(tuple(row), ())
 
 
 def _to_caption(images: tuple[SourceImage, ...], spec: JobSpec) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from api.openapi_examples import EXAMPLES
 from api.problems import described_problem, documented
 from shared.errors import ErrorCode
-from shared.job_spec import JobRequest, Template
+from shared.job_spec import JobRequest, RelabelRequest, Template
 from shared.layout_preview import PreviewRequest
 from shared.schemas import Manifest, PresignRequest, Problem
 from shared.templates import NamedTemplate
@@ -19,6 +19,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _REFERENCED = (
     JobRequest,
     PreviewRequest,
+    RelabelRequest,
     PresignRequest,
     Problem,
     Manifest,

@@ -37,6 +37,7 @@ EXAMPLES: dict[str, Any] = {
         "images": [{"data": _PIXEL, "name": "owl.png", "label": "Barn owl"}],
     },
     "PreviewRequest": {"spec": {"cols": 3}, "count": 9},
+    "RelabelRequest": {"labels": {"1": "Snowy owl"}, "spec": {"format": "pdf"}},
     "PresignRequest": {"name": "owl.png"},
     "Job": finished_job(),
     "Upload": _UPLOAD,

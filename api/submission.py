@@ -17,10 +17,15 @@ class Submission:
     """Stored under the job's prefix."""
     csv: bytes | None = None
     warnings: tuple[JobWarning, ...] = ()
+    has_matched_rows: bool = False
+    """The rows of a CSV are with the images already."""
 
     def fingerprint(self) -> str:
         """The same for the same payload, however it was sent; where it is stored does not count."""
-        images = [(i.name, i.sha256, i.label, i.metadata) for i in self.images]
+        images = [
+            (i.name, i.sha256, i.label, i.metadata, *filter(None, [i.correction]))
+            for i in self.images
+        ]
         csv = None if self.csv is None else hashlib.sha256(self.csv).hexdigest()
         spec = self.spec.model_dump(mode="json", exclude_unset=True)
         payload = json.dumps([spec, csv, images], sort_keys=True)

@@ -41,6 +41,7 @@ class LocalImage:
     path: Path
     csv_row: Mapping[str, str] | None
     label: None = None
+    correction: None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
 
     @property

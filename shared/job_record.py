@@ -38,6 +38,17 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
+class JobInputs:
+    """What a job was made of."""
+
+    spec: JobSpec
+    """With its template applied."""
+    images: tuple[SourceImage, ...]
+    has_csv: bool
+    """A CSV came with the job; its rows are with the images."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """A caller's `Idempotency-Key` and the fingerprint of the payload that came with it."""
 

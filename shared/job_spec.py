@@ -271,3 +271,16 @@ class JobRequest(StrictModel):
     spec: JobSpec = JobSpec()
     images: tuple[ImageReference, ...] = ()
     csv: str | None = None
+
+
+Correction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class RelabelRequest(StrictModel):
+    """`POST /v1/jobs/{id}/relabel`."""
+
+    labels: dict[Annotated[int, Field(ge=0)], Correction | None] = Field(default_factory=dict)
+    """By the index of the image: what stands there, whatever the sources say. Null takes an
+    earlier correction back."""
+    spec: JobSpec = JobSpec()
+    """What is to differ from the job's own; a template replaces all of its layout."""

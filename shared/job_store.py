@@ -19,6 +19,7 @@ from shared.job_record import (
     RECORD_VERSION,
     SUMMARY_FIELDS,
     IdempotencyKey,
+    JobInputs,
     JobRecord,
     NewJob,
     StoredJob,
@@ -26,7 +27,7 @@ from shared.job_record import (
 )
 from shared.job_spec import Priority
 from shared.keyspace import PREFIX, script_source
-from shared.schemas import JobStatus, StoredUpload
+from shared.schemas import JobStatus, SourceImage, StoredUpload
 from shared.settings import Settings
 from shared.tenant_limits import daily_quotas, quota_error
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
@@ -171,6 +172,23 @@ class JobStore:
         # A script, because redis-py takes twice as long over a transaction of two commands.
         views = await self._view(keys=[PREFIX], args=[_FIELD_NAMES, *job_ids])
         return cast("Sequence[Sequence[Any]]", views)
+
+    async def inputs(self, tenant: str, job_id: str) -> JobInputs:
+        """What the job was made of; raises as `get` does."""
+        key = f"{PREFIX}job:{job_id}"
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hmget(key, (*RECORD_FIELDS, "has_csv"))
+            pipe.hgetall(f"{key}:images")
+            (*values, has_csv), images = await pipe.execute()
+        record = StoredJob(_checked(tenant, job_id, values), None).record()
+        return JobInputs(
+            spec=record.spec,
+            images=tuple(
+                SourceImage.model_validate_json(images[str(index)])
+                for index in range(record.image_count)
+            ),
+            has_csv=has_csv == "1",
+        )
 
     async def news(self, tenant: str, job_id: str, after: EventId | None) -> JobNews:
         """The job and what happened to it since the event `after`; raises as `get` does."""

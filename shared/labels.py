@@ -36,6 +36,9 @@ class DescribedImage(Protocol):
     @property
     def csv_row(self) -> Mapping[str, str] | None: ...
 
+    @property
+    def correction(self) -> str | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Fall:
@@ -62,6 +65,8 @@ def needs_caption(
 
     On submission nobody has looked into the file; a worker that has asks again.
     """
+    if image.correction:
+        return False
     if spec.has_smart_labels:
         # Whether what is known varies, the whole sheet tells; nearly always something does.
         return spec.use_clip and not merged_values(known_values(image, embedded))
@@ -89,6 +94,8 @@ def resolve_label(
         caption: None where CLIP was not asked.
         embedded: The parameters in the file itself.
     """
+    if image.correction:
+        return ResolvedLabel(image.correction, LabelSource.REQUEST)
     described = _described(image, spec, embedded)
     source = described.source if described else None
     falls: list[Fall] = []

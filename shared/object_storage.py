@@ -76,6 +76,10 @@ class ObjectStorage:
     def put_bytes(self, key: str, data: bytes) -> None:
         self._store.put(key, data)
 
+    async def copy(self, source: str, target: str) -> None:
+        """The same bytes under another key; they do not pass through here."""
+        await self._store.copy_async(source, target)
+
     def put_file(self, key: str, path: Path, *, media_type: str, filename: str) -> None:
         """Store a file that callers fetch: a bucket hands it out under this type and name."""
         if isinstance(self._store, LocalStore):  # keeps no attributes; the front end knows both

@@ -33,6 +33,8 @@ class SourceImage(StrictModel):
     """Given in the request."""
     csv_row: dict[str, str] | None = None
     """Column to value of the CSV row that names this image; None without one."""
+    correction: str | None = None
+    """Given for a job made of another's images; it stands, whatever the sources say."""
 
 
 class StoredUpload(StrictModel):

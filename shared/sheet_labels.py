@@ -14,7 +14,7 @@ from shared.labels import (
     merged_values,
     resolve_label,
 )
-from shared.schemas import ImageCaption
+from shared.schemas import ImageCaption, LabelSource
 from shared.smart_labels import smart_labels
 
 
@@ -62,6 +62,9 @@ def _smart(
     smart = smart_labels([merged_values(values) for values in known])
     labels: list[ResolvedLabel] = []
     for index, (image, text) in enumerate(zip(images, smart.texts, strict=True)):
+        if image.correction:
+            labels.append(ResolvedLabel(image.correction, LabelSource.REQUEST))
+            continue
         falls = [csv_fall(image, spec)] if has_csv and image.csv_row is None else []
         if text:
             # The best source that says anything of what varies.

@@ -121,3 +121,17 @@ def test_a_bucket_that_is_not_there_is_an_error_and_no_missing_file() -> None:
 def test_other_storage_is_refused_with_what_is_understood() -> None:
     with pytest.raises(ValueError, match="file:// or s3://, not 'ftp://x'"):
         ObjectStorage("ftp://x")
+
+
+def test_a_copy_outlives_what_it_was_made_of(storage: ObjectStorage) -> None:
+    storage.put_bytes("jobs/a/inputs/0", b"picture")
+    asyncio.run(storage.copy("jobs/a/inputs/0", "jobs/b/inputs/0"))
+    storage.delete("jobs/a/inputs/0")
+    with storage.open("jobs/b/inputs/0") as file:
+        assert file.read() == b"picture"
+
+
+def test_what_is_not_there_cannot_be_copied(storage: ObjectStorage) -> None:
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(storage.copy("jobs/a/inputs/0", "jobs/b/inputs/0"))
+    assert list(storage.list_keys("jobs")) == []

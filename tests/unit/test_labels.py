@@ -251,3 +251,16 @@ def test_all_that_is_known_comes_from_the_best_source_that_has_it() -> None:
     assert known == {"filename": "a", "SEED": "3", "cfg": 8, "note": [1], "steps": 20, "model": "m"}
     assert known_metadata(image(csv_row={"seed": ""}), embedded)["seed"] == 1
     assert known_metadata(image(csv_row={"seed": ""}), {}) == {"seed": ""}
+
+
+@pytest.mark.parametrize("labels", [(), ("seed",), ("auto",)])
+def test_a_correction_stands_whatever_the_sources_say(labels: tuple[str, ...]) -> None:
+    asked = spec(*labels, clip=True)
+    rows = [{"filename": "a", "seed": seed} for seed in ("1", "2")]
+    images = [image(csv_row=rows[0], label="x", correction="Fixed"), image(csv_row=rows[1])]
+    assert not needs_caption(images[0], asked)
+    resolved = resolve_labels(images, asked, {0: FOX}, has_csv=True, embedded=[{}, {}])
+    corrected, other = resolved.labels
+    assert (corrected.text, corrected.source) == ("Fixed", LabelSource.REQUEST)
+    assert corrected.falls == ()
+    assert "2" in other.text
