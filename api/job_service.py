@@ -16,6 +16,7 @@ from api.submission_readers import SubmissionReader
 from shared.axes import AUTO, foreseen_axes
 from shared.csv_labels import CsvTable, check_columns, match_rows, parse_csv
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
+from shared.failpoints import failpoint
 from shared.job_pages import JobPage, PlaceInList
 from shared.job_record import IdempotencyKey, JobInputs, JobRecord, NewJob, StoredJob
 from shared.job_spec import CsvEncoding, JobSpec, Template
@@ -85,7 +86,9 @@ class JobService:
         # Only a plain refusal means that there is no job. After a time-out there may be one, and
         # it needs its files; if there is none, the sweep for orphans takes them.
         async with intake.discarded_on(GridscribeError):
+            failpoint("create.before")
             created = await self._store.create(job, idempotency)
+            failpoint("create.before_reply")
         if created.replayed:
             await intake.discard()
         else:

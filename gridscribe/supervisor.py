@@ -1,9 +1,6 @@
 """Child processes that are started in order, started again when they die, and stopped in order.
 
-None of them outlives this process, even when it is killed with SIGKILL: each child leads its own
-process group, and a small shell, the guard, kills those groups when a pipe from this process
-closes. Unlike PR_SET_PDEATHSIG that reaches grandchildren too (the pool of a Celery worker), works
-on macOS, and does not depend on the thread that started a child.
+None of them outlives this process, even when it is killed with SIGKILL: see `ProcessGuard`.
 """
 
 import contextlib
@@ -17,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from gridscribe.process_guard import ProcessGuard
+
 Log = Callable[[str, str], None]
 """Called with the name of a child, or `stack`, and one line without its end; from any thread."""
 
@@ -24,11 +23,6 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _STABLE_SECONDS = 30.0
 _WATCH_INTERVAL = 0.1
-# The last line that came names every group.
-_GUARD = """
-while read -r line; do groups=$line; done
-for group in $groups; do kill -KILL "-$group" 2>&-; done
-"""
 
 
 class StackError(Exception):
@@ -126,7 +120,7 @@ class Supervisor:
         self._log = log
         self._children: list[list[_Child]] = []
         self._stopping = threading.Event()
-        self._guard: subprocess.Popen[str] | None = None
+        self._guard: ProcessGuard | None = None
         self._watcher: threading.Thread | None = None
 
     @property
@@ -140,9 +134,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start everything; raises `StackError`, with nothing left running, when it cannot."""
-        self._guard = subprocess.Popen(  # noqa: S603  # a constant script
-            ["/bin/sh", "-c", _GUARD], stdin=subprocess.PIPE, text=True, process_group=0
-        )
+        self._guard = ProcessGuard()
         try:
             for group in self._groups:
                 self._children.append([])
@@ -171,11 +163,8 @@ class Supervisor:
             for child in group:
                 self._await_end(child)
         self._children.clear()
-        if self._guard and self._guard.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                self._guard.stdin.write("\n")
-                self._guard.stdin.close()
-            self._guard.wait()
+        if self._guard:
+            self._guard.close()
 
     def _all(self) -> Iterable[_Child]:
         return [child for group in self._children for child in group]
@@ -192,11 +181,8 @@ class Supervisor:
                     self._tell_guard()
 
     def _tell_guard(self) -> None:
-        if self._guard and self._guard.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                groups = " ".join(str(child.process.pid) for child in self._all())
-                self._guard.stdin.write(f"{groups}\n")
-                self._guard.stdin.flush()
+        if self._guard:
+            self._guard.watch([child.process.pid for child in self._all()])
 
     def _await_ready(self, child: _Child) -> None:
         command = child.command

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
     log_level: str = "INFO"
     log_format: LogFormat = "text"
+    failpoints: str = ""
+    """Faults for tests to inject: see shared/failpoints.py. Empty in production."""
 
     # Who may call: docs/security.md.
     auth: Literal["required", "open"] = "required"

@@ -4,6 +4,7 @@ import logging
 from concurrent.futures import Future
 
 from shared.errors import UnreadableImageError
+from shared.failpoints import failpoint
 from shared.job_lifecycle import CaptionWork, Commit
 from shared.schemas import ImageCaption
 from shared.work_units import Ticket
@@ -30,6 +31,7 @@ def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> No
     try:
         with backend.leases.keep(ticket) as lease:
             captions = _caption(backend, captioning, work, lease)
+            failpoint("caption.before_commit")
         if captions is None:
             lifecycle.yield_unit(ticket)
         elif lifecycle.commit_captions(ticket, captions) is not Commit.COMMITTED:
@@ -52,6 +54,7 @@ def _caption(
     for image in work.images:
         if lease.ended():
             break
+        failpoint("caption.decode", image.name)
         with backend.storage.open(image.key) as file:
             request = caption_request(work.spec, image, read_metadata(file))
             if request is None:

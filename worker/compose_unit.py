@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.errors import GridscribeError
+from shared.failpoints import failpoint
 from shared.job_lifecycle import Commit, ComposeWork
 from shared.object_storage import output_key, output_prefix, sheet_filename
 from shared.parameters import Parameters
@@ -68,6 +69,7 @@ def _compose(
         LabeledImage.model_validate(image.model_dump(include=set(LabeledImage.model_fields)))
         for image in manifest.images
     )
+    failpoint("compose.before_commit")
     outcome = backend.lifecycle.commit_sheet(ticket, result, labeled, warnings)
     if outcome is Commit.COMMITTED:
         _remove_earlier_attempts(backend, ticket)
@@ -102,6 +104,7 @@ def _store(
     manifest: Manifest,
 ) -> StoredResult:
     """Put pages and manifest under this attempt's own name; the commit makes them the job's."""
+    failpoint("compose.before_store")
     pages: list[StoredPage] = []
     kind = work.spec.format
     for number, page in enumerate(sheet.pages, start=1):

@@ -13,6 +13,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from shared.failpoints import failpoint
 from shared.job_lifecycle import JobLifecycle
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
@@ -48,6 +49,7 @@ class Dispatcher:
             # turns are fair and a cancel is instant.
             capacity = sum(stamp.capacity for stamp in workers[kind])
             for ticket in lifecycle.dispatch(kind, capacity - lifecycle.leased(kind)):
+                failpoint("dispatch.before_publish", kind)
                 try:
                     publish(self._celery, ticket)
                 except OperationalError as error:

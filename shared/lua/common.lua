@@ -6,6 +6,7 @@
 -- job:ID:captions   hash, position -> ImageCaption
 -- job:ID:events     stream of its changes, and `changes`, a channel that names each job that changed
 -- leases:KIND       zset, "ID|unit" -> when its lease ends
+-- suspects          zset, "ID|unit" of caption units with one chance left   suspect  the one that is out
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
 -- api_keys          hash, digest -> ApiKey      limits:TENANT    hash, name -> the tenant's own limit
 -- usage:TENANT:DAY  hash, images and bytes stored on that day of UTC
@@ -83,13 +84,21 @@ local function write_unit(id, unit, state)
   redis.call('HSET', job_key(id, 'units'), unit, cjson.encode(state))
 end
 
+-- A unit that may be what kills workers runs while no other such unit does, or the innocent ones that
+-- a worker had beside it would use up their attempts with it.
 local function make_due(id, unit, state)
   write_unit(id, unit, state)
+  if state.suspect then
+    redis.call('ZADD', P .. 'suspects', 'NX', redis.call('INCR', P .. 'turn'), id .. '|' .. unit)
+    wake_dispatcher()
+    return
+  end
   redis.call('ZADD', job_key(id, 'pending'), tonumber(string.match(unit, ':(%d+)') or 0), unit)
   join_ring(id, kind_of(unit))
 end
 
 local function end_lease(id, unit)
+  if redis.call('GET', P .. 'suspect') == id .. '|' .. unit then redis.call('DEL', P .. 'suspect') end
   if redis.call('ZREM', P .. 'leases:' .. kind_of(unit), id .. '|' .. unit) == 1 then
     redis.call('HINCRBY', job_key(id), 'inflight', -1)
     if redis.call('EXISTS', job_key(id, 'pending')) == 1 then join_ring(id, kind_of(unit)) end
@@ -100,6 +109,7 @@ end
 local function drop_unit(id, unit)
   end_lease(id, unit)
   redis.call('ZREM', job_key(id, 'pending'), unit)
+  redis.call('ZREM', P .. 'suspects', id .. '|' .. unit)
   redis.call('HDEL', job_key(id, 'units'), unit)
 end
 
@@ -221,7 +231,7 @@ local function give_up(id, unit, state, detail, max_attempts)
     local half = math.floor((lo + hi) / 2)
     for _, range in ipairs({{lo, half}, {half, hi}}) do
       local part = string.format('caption:%d:%d', range[1], range[2])
-      make_due(id, part, {attempt = state.attempt, failures = max_attempts - 1})
+      make_due(id, part, {attempt = state.attempt, failures = max_attempts - 1, suspect = true})
     end
   else
     put_caption(id, lo, cjson.encode({reason = 'captioning failed: ' .. detail, fallback = true}))
@@ -241,8 +251,10 @@ local function take_back(id, unit, state, failed, detail, max_attempts)
   if state.failures >= max_attempts then
     give_up(id, unit, state, detail, max_attempts)
   else
-    make_due(id, unit, {attempt = state.attempt, failures = state.failures})
+    local suspect = kind_of(unit) == 'caption' and state.failures > 0 and state.failures >= max_attempts - 1
+    -- After the lease, for that clears the place of the one suspect that is out.
     end_lease(id, unit)
+    make_due(id, unit, {attempt = state.attempt, failures = state.failures, suspect = suspect or nil})
   end
 end
 

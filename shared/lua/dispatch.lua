@@ -14,6 +14,31 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', NOW, 'LIMIT'
 end
 
 local grants = {}
+
+local function grant(id, unit, state)
+  state.attempt = state.attempt + 1
+  write_unit(id, unit, {attempt = state.attempt, failures = state.failures, suspect = state.suspect})
+  redis.call('ZADD', leases, NOW + lease_ms, id .. '|' .. unit)
+  redis.call('HINCRBY', job_key(id), 'inflight', 1)
+  grants[#grants + 1] = {id, unit, state.attempt}
+end
+
+local function suspect_is_out()
+  local member = redis.call('GET', P .. 'suspect')
+  return member and redis.call('ZSCORE', leases, member)
+end
+
+while kind == 'caption' and #grants < room and not suspect_is_out() do
+  local member = redis.call('ZPOPMIN', P .. 'suspects')[1]
+  if not member then break end
+  local id, unit = string.match(member, '^(.-)|(.+)$')
+  local state = read_unit(id, unit)
+  if state then
+    redis.call('SET', P .. 'suspect', member)
+    grant(id, unit, state)
+  end
+end
+
 while #grants < room do
   local tenant = redis.call('ZPOPMIN', P .. 'ring:' .. kind)[1]
   if not tenant then break end
@@ -23,12 +48,7 @@ while #grants < room do
   if id and number_field(id, 'inflight') < window then
     local unit = redis.call('ZPOPMIN', job_key(id, 'pending'))[1]
     if unit then
-      local state = read_unit(id, unit)
-      local attempt = state.attempt + 1
-      write_unit(id, unit, {attempt = attempt, failures = state.failures})
-      redis.call('ZADD', leases, NOW + lease_ms, id .. '|' .. unit)
-      redis.call('HINCRBY', job_key(id), 'inflight', 1)
-      grants[#grants + 1] = {id, unit, attempt}
+      grant(id, unit, read_unit(id, unit))
       if redis.call('EXISTS', job_key(id, 'pending')) == 1 then join_ring(id, kind) end
     end
   end

@@ -12,7 +12,7 @@ elseif state.failures + 1 >= max_attempts or field(id, 'status') == 'canceling' 
   take_back(id, unit, state, true, detail, max_attempts)
 else
   -- Without an owner the end of the lease is no second failure.
-  write_unit(id, unit, {attempt = state.attempt, failures = state.failures + 1})
+  write_unit(id, unit, {attempt = state.attempt, failures = state.failures + 1, suspect = state.suspect})
   redis.call('ZADD', P .. 'leases:' .. kind_of(unit), NOW + 1000 * 2 ^ state.failures, id .. '|' .. unit)
 end
 return 'failed'

@@ -9,4 +9,5 @@ for _, id in ipairs(redis.call('ZRANGE', P .. 'active', 0, -1)) do
     waiting[kind] = waiting[kind] + count
   end
 end
+waiting.caption = waiting.caption + redis.call('ZCARD', P .. 'suspects')
 return {waiting.caption, waiting.compose}

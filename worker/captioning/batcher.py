@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shared.counters import process_counters
+from shared.failpoints import failpoint
 from worker.captioning.captioner import Captioner, FloatArray, OutOfDeviceMemory
 
 logger = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ class Batcher:
         watchdog.daemon = True
         watchdog.start()
         try:
+            failpoint("caption.infer")
             features = items[0].captioner.encode_images(np.stack([item.pixels for item in items]))
         finally:
             watchdog.cancel()
