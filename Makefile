@@ -70,6 +70,12 @@ lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and d
 openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
 	@$(BIN)/python -m api.reference docs
 
+# The variable silences a notice of the theme's makers; what the build itself warns of is an error.
+.PHONY: docs
+docs: $(INSTALLED) ## Build the documentation as a site in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
+
 .PHONY: bench-http
 bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
 	@$(BIN)/python -m benchmarks.http
