@@ -2,7 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.gridscribe.both_clients import connect
 from tests.unit.gridscribe.scripted_server import ScriptedServer
+
+__all__ = ["connect", "server"]
 
 
 @pytest.fixture

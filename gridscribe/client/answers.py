@@ -9,27 +9,32 @@ from pydantic import ValidationError
 from shared.errors import ErrorCode
 from shared.schemas import Problem
 
-_PASSING = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+_PASSING = (
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.BAD_GATEWAY,
+    httpx.codes.SERVICE_UNAVAILABLE,
+    httpx.codes.GATEWAY_TIMEOUT,
+)
 
 
-def is_passing(response: httpx.Response) -> bool:
+def is_passing(problem: Problem) -> bool:
     """Whether the same request may succeed a little later."""
-    return response.status_code in _PASSING or (
-        # An earlier try of ours, cut off on its way back, is still being accepted.
-        response.status_code == httpx.codes.CONFLICT
-        and problem_of(response).code == ErrorCode.IDEMPOTENCY_IN_PROGRESS
-    )
+    # The last: an earlier try of ours, cut off on its way back, is still being accepted.
+    return problem.status in _PASSING or problem.code == ErrorCode.IDEMPOTENCY_IN_PROGRESS
 
 
 def problem_of(response: httpx.Response) -> Problem:
     try:
         return Problem.model_validate_json(response.content, extra="ignore")
     except ValidationError:  # a proxy answered, or no Gridscribe at all
+        detail = response.text.strip()[:200] or response.reason_phrase
+        if target := response.headers.get("Location"):
+            detail = f"{response.url} sends callers on to {target[:200]}: use that address"
         return Problem(
             type="about:blank",
             title=response.reason_phrase,
             status=response.status_code,
-            detail=response.text.strip()[:200] or response.reason_phrase,
+            detail=detail,
             code="unexpected_answer",
         )
 

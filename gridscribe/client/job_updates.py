@@ -1,6 +1,5 @@
 """A job's changes, read from the service's stream of server-sent events."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from shared.schemas import Job, JobProgress, JobStatus, Progress
@@ -9,7 +8,7 @@ from shared.schemas import Job, JobProgress, JobStatus, Progress
 @dataclass(frozen=True, slots=True)
 class JobUpdate:
     event_id: str | None
-    """For `Client.events`, to go on behind this one."""
+    """For `jobs.events`, to go on behind this one; None where the service was asked instead."""
     status: JobStatus
     progress: Progress
     job: Job | None
@@ -20,22 +19,28 @@ class JobUpdate:
         return self.job is not None and self.status.is_terminal
 
 
-def read_updates(lines: Iterable[str]) -> Iterator[JobUpdate]:
-    """The events of a stream (HTML Living Standard, 9.2.6), without those this version ignores.
-
-    Raises `pydantic.ValidationError` for an event that no Gridscribe sends.
+class UpdateReader:
+    """Puts events together line by line (HTML Living Standard, 9.2.6); those that this version
+    does not know are passed over.
     """
-    fields: dict[str, str] = {}
-    for line in lines:
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def take(self, line: str) -> JobUpdate | None:
+        """The update that ends with `line`. Raises `pydantic.ValidationError` for one that no
+        Gridscribe sends.
+        """
         if line:
             name, _, value = line.partition(":")
-            fields[name] = value.removeprefix(" ")
-            continue
+            self._fields[name] = value.removeprefix(" ")
+            return None
+        fields, self._fields = self._fields, {}
         match fields:
             case {"event": "job", "data": data}:
                 job = Job.model_validate_json(data, extra="ignore")
-                yield JobUpdate(fields.get("id"), job.status, job.progress, job)
+                return JobUpdate(fields.get("id"), job.status, job.progress, job)
             case {"event": "progress", "data": data}:
                 change = JobProgress.model_validate_json(data, extra="ignore")
-                yield JobUpdate(fields.get("id"), change.status, change.progress, None)
-        fields = {}
+                return JobUpdate(fields.get("id"), change.status, change.progress, None)
+        return None
