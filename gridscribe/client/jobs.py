@@ -125,6 +125,26 @@ class JobFlows:
             return parsed(Job, response)
         return (yield from self.get(job_id))
 
+    def relabel(
+        self,
+        job_id: str,
+        labels: Mapping[int, str | None] | None = None,
+        spec: Spec | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Flow[Job]:
+        """Make a new job of a job's images. `labels` puts labels right by the image's index, None
+        takes an earlier correction back; what `spec` does not name is as in the job, which stays.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        body = {"labels": dict(labels or {}), "spec": _spec_fields(spec)}
+        request = Request(
+            *("POST", path_of("jobs", job_id, "relabel"), Job),
+            headers=headers,
+            json=json.dumps(body).encode(),
+        )
+        return (yield from self._wire.ask(request))
+
     def delete(self, job_id: str) -> Flow[None]:
         """Remove a job and its files for good; one that runs is canceled first."""
         yield from self._wire.exchange(
@@ -245,6 +265,7 @@ class Jobs(BlockingResource):
     events = BlockingFeed(JobFlows.events)
     cancel = Blocking(JobFlows.cancel)
     retry = Blocking(JobFlows.retry)
+    relabel = Blocking(JobFlows.relabel)
     delete = Blocking(JobFlows.delete)
     manifest = Blocking(JobFlows.manifest)
     download = Blocking(JobFlows.download)
@@ -261,6 +282,7 @@ class AsyncJobs(AsyncResource):
     events = AwaitedFeed(JobFlows.events)
     cancel = Awaited(JobFlows.cancel)
     retry = Awaited(JobFlows.retry)
+    relabel = Awaited(JobFlows.relabel)
     delete = Awaited(JobFlows.delete)
     manifest = Awaited(JobFlows.manifest)
     download = Awaited(JobFlows.download)

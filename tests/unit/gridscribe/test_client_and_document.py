@@ -100,7 +100,7 @@ def test_every_operation_has_a_method() -> None:
         for path, operations in DOCUMENT["paths"].items()
         for method in operations
     }
-    assert there - called == set(NOT_OFFERED)
+    assert there - called <= set(NOT_OFFERED), "add a method to `gridscribe.client`, or the reason"
 
 
 def test_both_clients_offer_the_same() -> None:
