@@ -13,6 +13,7 @@ from api.compat.grid_service import opened_grids
 from api.dependencies import Services, get_tenant
 from api.error_handlers import add_error_handlers
 from api.image_fetching import ImageFetcher
+from api.inbound.opening import opened_reception
 from api.job_events import JobEvents
 from api.job_service import JobService
 from api.openapi import build_openapi
@@ -24,6 +25,7 @@ from api.routes import (
     catalog,
     compat,
     health,
+    inbound,
     job_actions,
     job_events,
     jobs,
@@ -31,10 +33,12 @@ from api.routes import (
     preview,
     relabel,
     results,
+    sources,
     templates,
     uploads,
 )
 from api.service_metrics import ServiceMetrics, brought_regularly
+from api.source_service import SourceService
 from api.tracing import SPANS
 from api.upload_service import UploadService
 from shared.counters import Counters
@@ -43,6 +47,7 @@ from shared.job_store import JobStore, connect
 from shared.logging import configure_logging
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings, get_settings
+from shared.source_store import SourceStore
 from shared.template_store import TemplateStore
 from shared.tracing import configure_tracing
 from shared.url_guard import UrlGuard
@@ -76,12 +81,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         preview,
         templates,
         relabel,
+        sources,
     ):
         app.include_router(
             routes.router,
             dependencies=[Depends(get_tenant)],
             responses=documented(*REFUSALS),
         )
+    app.include_router(inbound.router)
     app.include_router(health.router)
     if chosen.compat_root:
         app.include_router(compat.router)
@@ -98,17 +105,22 @@ async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> Asy
         storage = ObjectStorage(settings.effective_storage_url)
         signals = JobSignals(redis, settings.max_event_listeners)
         job_service = JobService(store, templates_of_tenants, storage, settings)
+        guard, source_store = UrlGuard.of(settings), SourceStore(redis)
         app.state.services = Services(
             settings=settings,
             storage=storage,
             jobs=job_service,
             events=JobEvents(store, signals, settings),
             uploads=UploadService(store, storage, settings),
-            fetcher=ImageFetcher(UrlGuard.of(settings), settings),
+            fetcher=ImageFetcher(guard, settings),
             readiness=ReadinessService(store, storage, settings),
             access=AccessControl(redis, settings),
             templates=templates_of_tenants,
             metrics=ServiceMetrics(redis, store, counters),
+            sources=SourceService(source_store),
+            reception=await opened.enter_async_context(
+                opened_reception(redis, source_store, job_service, guard, settings)
+            ),
             grids=opened.enter_context(opened_grids(job_service, storage, settings)),
         )
         passing_on = asyncio.create_task(signals.run())

@@ -16,10 +16,12 @@ from api.access import AccessControl, is_local
 from api.byte_streams import Pace, bounded, paced
 from api.compat.grid_service import GridService
 from api.image_fetching import ImageFetcher
+from api.inbound.reception import Reception
 from api.job_events import JobEvents
 from api.job_service import JobService
 from api.readiness import ReadinessService
 from api.service_metrics import ServiceMetrics
+from api.source_service import SourceService
 from api.upload_service import UploadService
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.object_storage import ObjectStorage
@@ -43,6 +45,8 @@ class Services:
     access: AccessControl
     templates: TemplateStore
     metrics: ServiceMetrics
+    sources: SourceService
+    reception: Reception
     grids: GridService | None
     """Where the old service's endpoints are on."""
 

@@ -96,6 +96,22 @@ class ImageIntake:
         with self._located(location):
             raise error
 
+    def leave_out(self, location: str, error: GridscribeError) -> None:
+        """Note why there are no bytes, whatever the reason: for `images_at_hand`."""
+        self._errors.append((error.code, ErrorLocation(location, error.detail)))
+
+    def images_at_hand(self) -> tuple[SourceImage, ...]:
+        """Those that could be had, with a warning for each that could not.
+
+        Raises `GridscribeError` as `images` does where there is none.
+        """
+        if not self._images:
+            return self.images()
+        for _, error in self._errors:
+            detail = f"{error.location} left out: {error.detail}"
+            self.warnings.append(JobWarning(code="image_left_out", detail=detail))
+        return tuple(self._images)
+
     def images(self) -> tuple[SourceImage, ...]:
         """All images; raises `GridscribeError` naming every part that was refused."""
         if self._errors:

@@ -99,6 +99,10 @@ class JobService:
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         return await self._store.get(tenant, checked_id(job_id))
 
+    async def made_with(self, tenant: str, idempotency_key: str) -> str | None:
+        """The id of the job that came of an earlier submission with this key."""
+        return await self._store.made_with(tenant, idempotency_key)
+
     async def get_stored(self, tenant: str, job_id: str) -> StoredJob:
         return await self._store.get_stored(tenant, checked_id(job_id))
 

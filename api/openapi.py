@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from api.openapi_examples import EXAMPLES
 from api.problems import described_problem, documented
 from shared.errors import ErrorCode
+from shared.inbound_sources import SourceRequest
 from shared.job_spec import JobRequest, RelabelRequest, Template
 from shared.layout_preview import PreviewRequest
 from shared.schemas import Manifest, PresignRequest, Problem
@@ -25,6 +26,7 @@ _REFERENCED = (
     Manifest,
     NamedTemplate,
     Template,
+    SourceRequest,
 )
 """Models that routes name without FastAPI's help."""
 

@@ -52,6 +52,18 @@ _FAMILIES = (
         "request_ms", "request_seconds", "Time to the first byte.", ("method", "route"), 0.001
     ),
     _Counted("refusals", "refusals", "Requests refused with a problem, by its code.", ("code",)),
+    _Counted(
+        "inbound_events",
+        "inbound_events",
+        "Events of sources by what became of them.",
+        ("adapter", "outcome"),
+    ),
+    _Counted(
+        "inbound_collections",
+        "inbound_collections",
+        "Jobs of sources by how they ended: with a grid, or not.",
+        ("outcome",),
+    ),
     _Counted("received_bytes", "received_bytes", "Bytes of request bodies."),
 )
 

@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     TEMPLATE_NOT_FOUND = "template_not_found"
     TEMPLATE_READ_ONLY = "template_read_only"
     TEMPLATE_EXISTS = "template_exists"
+    SOURCE_NOT_FOUND = "source_not_found"
     JOB_NOT_FOUND = "job_not_found"
     JOB_EXPIRED = "job_expired"
     RESULT_NOT_READY = "result_not_ready"

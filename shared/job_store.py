@@ -159,6 +159,11 @@ class JobStore:
         """Give an idempotency key back, unless a job came of it."""
         await self._release(keys=[PREFIX], args=[job_id, tenant, key])
 
+    async def made_with(self, tenant: str, key: str) -> str | None:
+        """The job that an idempotency key stands for."""
+        made = await self._redis.hget(f"{PREFIX}idempotency:{tenant}:{key}", "job")
+        return None if made is None else str(made)
+
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """Raises `GridscribeError`: JOB_NOT_FOUND (another tenant's too) or JOB_EXPIRED."""
         return (await self.get_stored(tenant, job_id)).record()

@@ -10,7 +10,7 @@ PREFIX = "{gridscribe}:"
 
 
 @cache
-def script_source(name: str) -> str:
-    """The script `name` with the functions that all scripts share before it."""
+def script_source(*names: str) -> str:
+    """The script named last, before it those it builds on and what all scripts share."""
     folder = resources.files("shared") / "lua"
-    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("common", name))
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("common", *names))

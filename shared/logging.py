@@ -21,8 +21,10 @@ _bound: ContextVar[Mapping[str, str]] = ContextVar("_bound", default=MappingProx
 
 _SECRETS = (
     # API keys and webhook secrets: enough is left to recognise one.
-    (re.compile(r"\b((?:gsk|whsec)_[\w+/=-]{8})[\w+/=-]+"), r"\1..."),
+    (re.compile(r"\b((?:gsk|gsi|whsec)_[\w+/=-]{8})[\w+/=-]+"), r"\1..."),
     (re.compile(r"(?i)\b(bearer\s+)(?!gsk_)[\w.~+/=-]{12,}"), r"\1..."),
+    # What opens a source to senders that sign nothing stands in the address.
+    (re.compile(r"(/v1/inbound/[\w-]+)(?:/[^\s?\"']+)?(?:\?[^\s\"']+)?"), r"\1"),
     (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), r"\1:...@"),
 )
 

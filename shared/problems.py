@@ -34,6 +34,7 @@ STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.TEMPLATE_NOT_FOUND: 404,
     ErrorCode.TEMPLATE_READ_ONLY: 409,
     ErrorCode.TEMPLATE_EXISTS: 409,
+    ErrorCode.SOURCE_NOT_FOUND: 404,
     ErrorCode.JOB_NOT_FOUND: 404,
     ErrorCode.JOB_EXPIRED: 410,
     ErrorCode.RESULT_NOT_READY: 409,

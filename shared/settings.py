@@ -125,12 +125,28 @@ class Settings(BaseSettings):
     """The folder that they read from and write to; None leaves them out."""
     compat_wait_seconds: float = Field(default=600, gt=0)
 
+    # Events of render farms and generation back ends: docs/render-farms.md.
+    inbound_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders whose pictures events may name, comma separated; `{tenant}` in them is filled in."""
+    max_inbound_bytes: int = 1 * MEBIBYTE
+    """Of one event."""
+    inbound_ttl_seconds: int = Field(default=3 * 24 * 3600, ge=600)
+    """How long a repeated event is recognised, and how long a grid is tried to be made."""
+    fal_jwks_url: str = "https://rest.alpha.fal.ai/.well-known/jwks.json"
+
     # Retention.
     job_ttl_seconds: int = 7 * 24 * 3600
     upload_ttl_seconds: int = 24 * 3600
     idempotency_ttl_seconds: int = 24 * 3600
 
-    @field_validator("clip_models", "font_dirs", "allowed_networks", "allowed_ports", mode="before")
+    @field_validator(
+        "clip_models",
+        "font_dirs",
+        "allowed_networks",
+        "allowed_ports",
+        "inbound_roots",
+        mode="before",
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

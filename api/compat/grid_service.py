@@ -14,10 +14,10 @@ from anyio import to_thread
 
 from api.byte_streams import from_file, read_whole
 from api.compat.old_requests import OldRequest, required
-from api.compat.rooted_folder import RootedFolder
 from api.image_intake import ImageIntake
 from api.inspection import EXTENSIONS
 from api.job_service import JobService
+from api.rooted_folder import RootedFolder
 from api.submission import Submission
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_record import JobRecord

@@ -12,15 +12,8 @@ local function admit(digest)
   end
   if requests_per_minute == 0 then return {'admitted', key.tenant, 0} end
 
-  -- A token bucket that holds a minute's requests, kept as the one time at which it will be full
-  -- again (the virtual scheduling algorithm of ITU-T I.371, annex A).
-  local interval = 60000 / tenant_limit(key.tenant, 'requests_per_minute', requests_per_minute)
-  local bucket = P .. 'bucket:' .. key.tenant
-  local full_at = math.max(NOW, tonumber(redis.call('GET', bucket) or 0)) + interval
-  if full_at - NOW > 60000 then
-    return {'limited', key.tenant, math.ceil(full_at - NOW - 60000)}
-  end
-  redis.call('SET', bucket, string.format('%.3f', full_at), 'PX', math.ceil(full_at - NOW))
+  local wait_ms = take_token(key.tenant, requests_per_minute)
+  if wait_ms then return {'limited', key.tenant, wait_ms} end
   return {'admitted', key.tenant, 0}
 end
 

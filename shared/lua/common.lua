@@ -13,6 +13,7 @@
 -- queued, active, active:TENANT, jobs:TENANT, deadlines, expiry, expired   zsets of job ids by time
 -- idempotency:TENANT:KEY   hash: the job it made, or the one that is being accepted
 -- counters          hash, name|label... -> number
+-- source:ID..., sources:TENANT, collection:ID...   what inbound.lua tells of
 local P = KEYS[1]
 
 local function now_ms()
@@ -285,5 +286,17 @@ local function charge(tenant, used, per_day)
   local key = P .. 'usage:' .. tenant .. ':' .. math.floor(NOW / DAY_MS)
   for name, amount in pairs(used) do redis.call('HINCRBY', key, name, amount) end
   redis.call('PEXPIRE', key, 2 * DAY_MS)
+  return nil
+end
+
+-- Counts a request of `tenant`; where it has too many a minute, milliseconds until it may again. A
+-- token bucket that holds a minute's requests, kept as the one time at which it will be full again
+-- (the virtual scheduling algorithm of ITU-T I.371, annex A).
+local function take_token(tenant, requests_per_minute)
+  local interval = 60000 / tenant_limit(tenant, 'requests_per_minute', requests_per_minute)
+  local bucket = P .. 'bucket:' .. tenant
+  local full_at = math.max(NOW, tonumber(redis.call('GET', bucket) or 0)) + interval
+  if full_at - NOW > 60000 then return math.ceil(full_at - NOW - 60000) end
+  redis.call('SET', bucket, string.format('%.3f', full_at), 'PX', math.ceil(full_at - NOW))
   return nil
 end

@@ -57,7 +57,18 @@ def make_template(client: httpx.Client) -> str:
     return "poster"
 
 
-MAKERS: dict[str, Callable[[httpx.Client], str]] = {"job_id": make_job, "name": make_template}
+SOURCE = {"name": "farm", "adapter": "cloudevents", "auth": "bearer"}
+
+
+def make_source(client: httpx.Client) -> str:
+    return str(client.post("/v1/sources", json=SOURCE).json()["id"])
+
+
+MAKERS: dict[str, Callable[[httpx.Client], str]] = {
+    "job_id": make_job,
+    "name": make_template,
+    "source_id": make_source,
+}
 """For each path parameter, what makes a thing of the client's own and gives its name."""
 
 
@@ -110,12 +121,53 @@ def strangers_do_not_replace_a_template(owner: httpx.Client, stranger: httpx.Cli
     assert stranger.delete("/v1/templates/poster").status_code == 204
 
 
+def strangers_do_not_see_a_source(owner: httpx.Client, stranger: httpx.Client) -> None:
+    source_id = make_source(owner)
+    listed = [
+        {source["id"] for source in client.get("/v1/sources").json()["data"]}
+        for client in (owner, stranger)
+    ]
+    assert source_id in listed[0]
+    assert source_id not in listed[1]
+
+
+def strangers_do_not_change_a_source(owner: httpx.Client, stranger: httpx.Client) -> None:
+    address = f"/v1/sources/{make_source(owner)}"
+    refused = stranger.put(address, json={**SOURCE, "name": "theirs", "secret": "a" * 20})
+    assert refused.json()["code"] == "source_not_found"
+    assert owner.get(address).json()["name"] == "farm"
+    assert owner.put(address, json={**SOURCE, "name": "mine"}).json()["name"] == "mine"
+
+
+def events_are_let_in_by_the_secret_of_their_source(
+    owner: httpx.Client, stranger: httpx.Client
+) -> None:
+    """No key opens it, be it the owner's; what comes is the source's owner's."""
+    source = owner.post("/v1/sources", json=SOURCE).json()
+    address, headers = f"/v1/inbound/{source['id']}", {"ce-specversion": "1.0", "ce-id": "1"}
+    headers |= {"ce-source": "farm", "ce-type": "render.job.failed"}
+    for client in (owner, stranger):
+        assert client.post(address, headers=headers, json={"job_id": "7"}).status_code == 401
+        assert client.head(address).status_code == 200
+    headers["Authorization"] = f"Bearer {source['secret']}"
+    assert stranger.post(address, headers=headers, json={"job_id": "7"}).status_code == 202
+    (told,) = owner.get(f"/v1/sources/{source['id']}").json()["log"]
+    assert (told["job_id"], told["outcome"]) == ("7", "render_failed")
+
+
 OWN_WAYS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = {
     ("POST", JOBS): keys_of_idempotency_do_not_meet,
     ("GET", JOBS): strangers_do_not_see_a_job,
     ("GET", "/v1/templates"): strangers_do_not_see_a_template,
     ("POST", "/v1/templates"): names_of_templates_do_not_meet,
     ("PUT", "/v1/templates/{name}"): strangers_do_not_replace_a_template,
+    ("GET", "/v1/sources"): strangers_do_not_see_a_source,
+    ("POST", "/v1/sources"): strangers_do_not_see_a_source,
+    ("PUT", "/v1/sources/{source_id}"): strangers_do_not_change_a_source,
+    ("HEAD", "/v1/inbound/{source_id}"): events_are_let_in_by_the_secret_of_their_source,
+    ("OPTIONS", "/v1/inbound/{source_id}"): events_are_let_in_by_the_secret_of_their_source,
+    ("POST", "/v1/inbound/{source_id}"): events_are_let_in_by_the_secret_of_their_source,
+    ("POST", "/v1/inbound/{source_id}/{secret}"): events_are_let_in_by_the_secret_of_their_source,
     ("POST", "/v1/preview"): strangers_do_not_see_a_template,
     ("POST", "/v1/uploads"): strangers_cannot_use_an_upload,
     ("POST", "/v1/uploads/presign"): strangers_cannot_use_an_upload,  # kept like any other
@@ -159,5 +211,8 @@ def test_what_takes_or_lists_things_knows_the_tenants_own_only(
 def test_every_route_but_the_health_checks_wants_a_key(service: httpx.Client) -> None:
     for method, path in routes(service):
         if path in ("/healthz", "/readyz"):
+            continue
+        if path.startswith("/v1/inbound/"):  # it is the source's secret that they want
+            assert service.request(method, path).status_code == 404
             continue
         assert service.request(method, path).status_code == 401, f"{method} {path} is open"

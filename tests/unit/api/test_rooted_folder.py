@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.compat.rooted_folder import RootedFolder
+from api.rooted_folder import RootedFolder
 from shared.errors import GridscribeError
 
 
