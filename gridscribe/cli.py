@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gridscribe.commands import evaluate, keys, local, remote, stack
+from gridscribe.commands import evaluate, keys, local, remote, sources, stack
 from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code
 from gridscribe.console import out, print_error
 from gridscribe.old_spelling import with_single_values
@@ -37,6 +37,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(keys.app, name="keys")
+app.add_typer(sources.app, name="sources")
 
 
 def _print_version(wanted: bool) -> None:

@@ -20,6 +20,7 @@ from gridscribe.client.errors import UnusableArgumentError
 from gridscribe.client.former_spelling import FormerSpelling
 from gridscribe.client.jobs import AsyncJobs, JobFlows, Jobs
 from gridscribe.client.runners import AsyncRunner, BlockingRunner
+from gridscribe.client.sources import AsyncSources, SourceFlows, Sources
 from gridscribe.client.templates import AsyncTemplates, TemplateFlows, Templates
 from gridscribe.client.uploads import AsyncUploads, UploadFlows, Uploads
 from gridscribe.client.wire import Wire
@@ -56,6 +57,7 @@ class Client(FormerSpelling):
         self.jobs = Jobs(JobFlows(wire), runner)
         self.uploads = Uploads(UploadFlows(wire), runner)
         self.templates = Templates(TemplateFlows(wire), runner)
+        self.sources = Sources(SourceFlows(wire), runner)
         self.models = Models(ModelFlows(wire), runner)
         self.vocabularies = Vocabularies(VocabularyFlows(wire), runner)
         self.service = Service(ServiceFlows(wire), runner)
@@ -94,6 +96,7 @@ class AsyncClient:
         self.jobs = AsyncJobs(JobFlows(wire), runner)
         self.uploads = AsyncUploads(UploadFlows(wire), runner)
         self.templates = AsyncTemplates(TemplateFlows(wire), runner)
+        self.sources = AsyncSources(SourceFlows(wire), runner)
         self.models = AsyncModels(ModelFlows(wire), runner)
         self.vocabularies = AsyncVocabularies(VocabularyFlows(wire), runner)
         self.service = AsyncService(ServiceFlows(wire), runner)

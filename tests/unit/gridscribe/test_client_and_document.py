@@ -13,6 +13,7 @@ from gridscribe import AsyncClient, Client
 from gridscribe.client.binding import AsyncResource, BlockingResource
 from gridscribe.client.flow import Open, Request, Send
 from gridscribe.client.wire import Wire
+from shared.inbound_sources import Adapter, SourceRequest
 from shared.job_spec import JobSpec, Template
 from shared.schemas import Job
 
@@ -21,6 +22,10 @@ DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read
 NOT_OFFERED = {
     "GET /healthz": "for those who watch over processes",
     "GET /metrics": "for Prometheus",
+    "HEAD /v1/inbound/{source_id}": "for senders of events",
+    "OPTIONS /v1/inbound/{source_id}": "for senders of events",
+    "POST /v1/inbound/{source_id}": "for senders of events",
+    "POST /v1/inbound/{source_id}/{secret}": "for senders of events",
 }
 """Operations without a method, with the reason."""
 
@@ -29,6 +34,7 @@ ARGUMENTS: dict[str, Any] = {
     "image": ("a.png", b"1"),
     "spec": JobSpec(),
     "template": Template(),
+    "source": SourceRequest(name="farm", adapter=Adapter.CLOUDEVENTS),
     "path": Path("sheet.png"),
     "count": 1,
 }
