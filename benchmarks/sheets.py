@@ -27,9 +27,9 @@ from rich.table import Table
 
 from shared.job_spec import JobSpec, SheetFormat
 from worker.pipeline.font_files import SHIPPED_FOLDER
-from worker.pipeline.pictures import open_picture, resized
+from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_picture, resized
 from worker.pipeline.preprocessing import decode_target
-from worker.pipeline.render import MOST_LOCKING_THREADS, SheetEntry, render_sheet
+from worker.pipeline.render import SheetEntry, render_sheet
 from worker.pipeline.typeface import Weight
 
 CELL = 256

@@ -146,7 +146,8 @@ def caption_images(
     for index, request in requests.items():
         try:
             with images[index].open() as file:
-                picture = open_picture(file, (side, side))
+                # One thread decodes, and the model needs no lock.
+                picture = open_picture(file, (side, side), hold_lock=True)
         except UnreadableImageError as error:
             captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
             continue

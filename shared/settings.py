@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     fallback_to_starter: bool = True
     """Serve `starter` while the configured model cannot be loaded; False means filenames."""
     clip_threads: int | None = Field(default=None, ge=1)
-    """CPU threads of the model; None lets torch choose."""
+    """Cores for the model, and pictures decoded at once; None means all."""
     max_batch: int = Field(default=32, ge=1)
     batch_wait_ms: float = Field(default=4.0, ge=0)
     batch_timeout_seconds: float = Field(default=60.0, gt=0)

@@ -1,15 +1,23 @@
-"""The captioning worker's one model, shared by all its threads."""
+"""What all threads of a captioning worker share: the model, and the turns to decode for it."""
 
 from functools import cache
 
 from shared.settings import MEBIBYTE, Settings, get_settings
 from worker.captioning.captioning import Captioning, CaptioningConfig
+from worker.captioning.cores import available_cores
+from worker.captioning.turns import Turns
 
 
 @cache
 def get_captioning() -> Captioning:
     """The process's model; `load()` it before the first unit."""
     return Captioning(captioning_config(get_settings()))
+
+
+@cache
+def get_decoding() -> Turns:
+    """A place for each core: more threads would only take them from the model."""
+    return Turns(get_settings().clip_threads or available_cores())
 
 
 def captioning_config(settings: Settings) -> CaptioningConfig:

@@ -1,7 +1,8 @@
-"""One chunk of images: decode here, let the shared model caption them, commit."""
+"""One chunk of images: decode here, in turns with other jobs, let the shared model caption them,
+commit."""
 
 import logging
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 from shared.errors import UnreadableImageError
 from shared.failpoints import failpoint
@@ -11,17 +12,21 @@ from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.caption_requests import caption_request
 from worker.captioning.captioning import Captioning
+from worker.captioning.turns import Turns
 from worker.lease import Lease
 from worker.pipeline.metadata.embedded import read_metadata
-from worker.pipeline.pictures import open_picture
+from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_picture
 
 logger = logging.getLogger(__name__)
+
+MOST_AHEAD = 4
+"""Decoded pictures of one unit that may wait for the model: they bound what a worker holds."""
 
 EMBEDDED_LABEL = ImageCaption(reason="CLIP was not asked: the file carries what was asked for")
 """For an image that needs no caption, which only looking into its file could tell."""
 
 
-def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> None:
+def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, ticket: Ticket) -> None:
     """Do one attempt at a caption unit; a stale ticket is dropped."""
     lifecycle = backend.lifecycle
     work = lifecycle.start_captions(ticket)
@@ -30,7 +35,7 @@ def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> No
         return
     try:
         with backend.leases.keep(ticket) as lease:
-            captions = _caption(backend, captioning, work, lease)
+            captions = _caption(backend, captioning, decoding, work, lease)
             failpoint("caption.before_commit")
         if captions is None:
             lifecycle.yield_unit(ticket)
@@ -46,10 +51,12 @@ def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> No
 
 
 def _caption(
-    backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
+    backend: Backend, captioning: Captioning, decoding: Turns, work: CaptionWork, lease: Lease
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
     side = captioning.input_size
+    owner = lease.ticket.job_id
+    hold_lock = decoding.places <= MOST_LOCKING_THREADS
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
         if lease.ended():
@@ -63,13 +70,15 @@ def _caption(
             if known := captioning.recall(image.sha256, request):
                 futures.append(_ready(known))
                 continue
+            wait(futures[: 1 - MOST_AHEAD])
             try:
-                picture = open_picture(file, (side, side))
+                with decoding.taken(owner):
+                    picture = open_picture(file, (side, side), hold_lock=hold_lock)
             except UnreadableImageError as error:
                 reason = f"the picture cannot be read: {error}"
                 futures.append(_ready(ImageCaption(reason=reason)))
                 continue
-        futures.append(captioning.submit(picture, request, content=image.sha256))
+        futures.append(captioning.submit(picture, request, content=image.sha256, owner=owner))
     captions: list[ImageCaption] = []
     for future in futures:
         if lease.ended():

@@ -16,11 +16,12 @@ def register_tasks(app: Celery) -> None:
     def caption(version: int, job_id: str, unit: str, attempt: int) -> None:
         _check_version(version)
         # Torch comes in with these, and only captioning workers have it.
-        from worker.caption_process import get_captioning
+        from worker.caption_process import get_captioning, get_decoding
         from worker.caption_unit import caption_unit
 
         with bound(job_id=job_id):
-            caption_unit(get_backend(), get_captioning(), Ticket(job_id, unit, attempt))
+            ticket = Ticket(job_id, unit, attempt)
+            caption_unit(get_backend(), get_captioning(), get_decoding(), ticket)
 
     @app.task(name=TASK_NAMES[WorkerKind.COMPOSE])
     def compose(version: int, job_id: str, unit: str, attempt: int) -> None:

@@ -1,11 +1,11 @@
-"""Fills batches across callers and runs them on one thread."""
+"""Fills batches across callers, fair to each of them, and runs them on a few threads."""
 
 import logging
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ import numpy as np
 from shared.counters import process_counters
 from shared.failpoints import failpoint
 from worker.captioning.captioner import Captioner, FloatArray, OutOfDeviceMemory
+from worker.captioning.round_robin import RoundRobin
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,28 @@ class _Waiting:
     captioner: Captioner
     pixels: FloatArray
     future: Future[FloatArray]
-    arrived: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """What waits for one model."""
+
+    captioner: Captioner
+    waiting: RoundRobin[_Waiting] = field(default_factory=RoundRobin)
+    since: float = 0.0
+    """When the first of those came that wait now, or the latest batch left."""
+    running: int = 0
+
+    @property
+    def has_turn(self) -> bool:
+        return len(self.waiting) > 0 and self.running < self.captioner.streams
 
 
 class Batcher:
-    """First come, first served: a batch is the oldest image and the next ones for its model."""
+    """Models take turns, and so do the owners of the images for each; an owner's own stay in order.
+
+    There are as many inference threads as the model with most `streams` can use.
+    """
 
     def __init__(
         self,
@@ -46,7 +64,8 @@ class Batcher:
         on_hang: Callable[[], None] = end_process,
         smaller_batch_seconds: float = SMALLER_BATCH_SECONDS,
     ) -> None:
-        """A batch leaves when it is full or `wait_seconds` after its oldest image came.
+        """A batch holds at most `max_batch` images and no more than the model's `best_batch`. It
+        leaves when it is full or `wait_seconds` after its first image came.
 
         One that runs for more than `timeout_seconds` calls `on_hang`, from another thread.
         """
@@ -57,68 +76,94 @@ class Batcher:
         self._smaller_batch_seconds = smaller_batch_seconds
         self._smaller_batch = max_batch
         self._smaller_until = 0.0
-        self._waiting: deque[_Waiting] = deque()
+        self._lines: OrderedDict[int, _Line] = OrderedDict()
         self._changed = threading.Condition()
-        self._closed = threading.Event()  # an event: mypy would take a bool for unchanged in a wait
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._thread.start()
+        self._closed = False
+        self._threads: list[threading.Thread] = []
 
-    def submit(self, captioner: Captioner, pixels: FloatArray) -> Future[FloatArray]:
+    def submit(
+        self, captioner: Captioner, pixels: FloatArray, owner: Hashable = None
+    ) -> Future[FloatArray]:
         """(3, H, W) to a future of (D,); cancel it to give up. Raises RuntimeError once closed."""
         item = _Waiting(captioner, pixels, Future())
         with self._changed:
-            if self._closed.is_set():
+            if self._closed:
                 raise RuntimeError("captioning is shut down; no image can be submitted any more")
-            self._waiting.append(item)
+            line = self._lines.setdefault(id(captioner), _Line(captioner))
+            if not line.waiting:
+                line.since = time.monotonic()
+            line.waiting.push(owner, item)
+            if len(self._threads) < captioner.streams:
+                self._start_thread()
             self._changed.notify()
         return item.future
 
     def close(self) -> None:
-        """Finishes the running batch and cancels what waits."""
+        """Finishes the running batches and cancels what waits."""
         with self._changed:
-            self._closed.set()
-            self._changed.notify()
-        self._thread.join()
-        while self._waiting:
-            # Cancelled and told so, or a caller in concurrent.futures.wait would never wake up.
-            item = self._waiting.popleft()
-            item.future.cancel()
-            item.future.set_running_or_notify_cancel()
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        for line in self._lines.values():
+            while line.waiting:
+                # Cancelled and told so, or a caller in concurrent.futures.wait would never wake up.
+                item = line.waiting.pop()
+                item.future.cancel()
+                item.future.set_running_or_notify_cancel()
+
+    def _start_thread(self) -> None:
+        name = f"inference-{len(self._threads)}"
+        self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+        self._threads[-1].start()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while (taken := self._next_batch()) is not None:
+            line, batch = taken
             running = [item for item in batch if item.future.set_running_or_notify_cancel()]
             if running:
                 process_counters.observe("batch_images", value=len(running))
                 self._encode(running)
+            del batch, running  # or the last batch's pixels stay until the next one comes
+            self._end(line)
 
-    def _next_batch(self) -> list[_Waiting]:
-        """Blocks until there is one; empty once closed."""
+    def _next_batch(self) -> tuple[_Line, list[_Waiting]] | None:
+        """Blocks until there is one; None once closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
-            if self._closed.is_set():
-                return []
-            oldest = self._waiting[0]
-            limit = self._batch_limit()
-            self._changed.wait_for(
-                lambda: self._closed.is_set() or self._count_for(oldest.captioner) >= limit,
-                timeout=max(0.0, oldest.arrived + self._wait_seconds - time.monotonic()),
-            )
-            if self._closed.is_set():
-                return []
-            batch: list[_Waiting] = []
-            others: deque[_Waiting] = deque()
-            while self._waiting and len(batch) < limit:
-                item = self._waiting.popleft()
-                (batch if item.captioner is oldest.captioner else others).append(item)
-            self._waiting.extendleft(reversed(others))
-            return batch
+            while not self._closed:
+                line = next((each for each in self._lines.values() if each.has_turn), None)
+                if line is None:
+                    self._changed.wait()
+                    continue
+                limit = self._batch_limit(line.captioner)
+                rest = line.since + self._wait_seconds - time.monotonic()
+                if len(line.waiting) < limit and rest > 0:
+                    self._changed.wait(rest)
+                    continue
+                return line, self._take(line, limit)
+        return None
 
-    def _count_for(self, captioner: Captioner) -> int:
-        return sum(item.captioner is captioner for item in self._waiting)
+    def _take(self, line: _Line, limit: int) -> list[_Waiting]:
+        # Streams that are free share what there is: two halves are done sooner than the whole.
+        share = -(-len(line.waiting) // (line.captioner.streams - line.running))
+        batch = [line.waiting.pop() for _ in range(min(limit, share))]
+        line.since = time.monotonic()
+        line.running += 1
+        self._lines.move_to_end(id(line.captioner))
+        self._changed.notify()  # what is left may be another thread's turn
+        return batch
 
-    def _batch_limit(self) -> int:
-        return self._smaller_batch if time.monotonic() < self._smaller_until else self._max_batch
+    def _end(self, line: _Line) -> None:
+        with self._changed:
+            line.running -= 1
+            if not line.running and not line.waiting:
+                self._lines.pop(id(line.captioner), None)  # or a model that was let go would stay
+
+    def _batch_limit(self, captioner: Captioner) -> int:
+        limit = min(self._max_batch, captioner.best_batch or self._max_batch)
+        if time.monotonic() < self._smaller_until:
+            return min(limit, self._smaller_batch)
+        return limit
 
     def _encode(self, items: list[_Waiting]) -> None:
         try:

@@ -42,7 +42,8 @@ class Scoring:
 class Captioner(Protocol):
     """A model that puts pictures and texts into one space.
 
-    One thread at a time may encode pictures, and another one texts beside it.
+    As many threads at once as it has `streams` may encode pictures, and another one texts beside
+    them.
     """
 
     @property
@@ -54,6 +55,15 @@ class Captioner(Protocol):
 
     @property
     def device(self) -> str: ...
+
+    @property
+    def streams(self) -> int:
+        """Batches that it runs at once, each in a thread of its caller's."""
+
+    @property
+    def best_batch(self) -> int | None:
+        """Images past which a batch takes as much longer as it is larger; None: the larger the
+        better."""
 
     @property
     def input_size(self) -> int:

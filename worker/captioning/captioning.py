@@ -1,7 +1,7 @@
 """Captions pictures for many callers with one warm model, and says so where it cannot."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +52,7 @@ class CaptioningConfig:
     fallback_to_starter: bool
     cache_dir: Path
     threads: int | None
-    """CPU threads of the model; None lets torch choose."""
+    """Cores for the model; None means all."""
     max_batch: int
     batch_wait_ms: float
     batch_timeout_seconds: float
@@ -149,9 +149,14 @@ class Captioning:
         return None if feature is None else self._caption(choice, request, feature)
 
     def submit(
-        self, picture: Image.Image, request: CaptionRequest, *, content: str | None = None
+        self,
+        picture: Image.Image,
+        request: CaptionRequest,
+        *,
+        content: str | None = None,
+        owner: Hashable = None,
     ) -> Future[ImageCaption]:
-        """Preprocesses in the calling thread and queues for the inference thread.
+        """Preprocesses in the calling thread and queues for the model, where owners take turns.
 
         The future raises nothing of its own: where there is no caption to be had, it gives one
         without text that says why. Cancel it to give up. The first request for a model other than
@@ -190,7 +195,7 @@ class Captioning:
 
         self._registry.begin_work(model)
         try:
-            encoded = self._batcher.submit(model.captioner, pixels)
+            encoded = self._batcher.submit(model.captioner, pixels, owner)
         except RuntimeError:
             self._registry.end_work(model)
             raise

@@ -13,11 +13,13 @@ import open_clip  # type: ignore[import-untyped] # ships no types
 import torch
 from huggingface_hub import constants as hub
 from PIL import Image
-from torch.nn import functional
+from torch import nn
 
 from shared.vocabulary import FACETS, NULL_FACET
-from worker.captioning.captioner import FloatArray, ModelUnavailable, OutOfDeviceMemory, Scoring
+from worker.captioning.captioner import FloatArray, ModelUnavailable, Scoring
+from worker.captioning.cores import available_cores
 from worker.captioning.preprocessing import PixelTransform
+from worker.captioning.torch_tower import TorchTower, as_features, out_of_memory_named
 
 HUB_PROBE_SECONDS = 3.0
 TEXT_BATCH = 64
@@ -59,9 +61,8 @@ class OpenClipCaptioner:
 
     def __init__(self, name: str, threads: int | None = None) -> None:
         """Downloads the weights where they are not on disk. Raises ModelUnavailable."""
-        if threads is not None:
-            torch.set_num_threads(threads)
         self.name = name
+        self._cores = threads or available_cores()
         self._place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         model, tokenizer = _load(name)
         self._transform = _pixel_transform(open_clip.get_model_preprocess_cfg(model))
@@ -72,6 +73,7 @@ class OpenClipCaptioner:
             self._model = model.eval().to(device=self._device, dtype=self._dtype)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelUnavailable(name, f"no room on {self._device}: {error}") from error
+        self._tower = self._make_tower()
         self._reader: _Reader | None = (self._model, tokenizer)
         self._reading = threading.Lock()
 
@@ -89,6 +91,14 @@ class OpenClipCaptioner:
         return str(self._device)
 
     @property
+    def streams(self) -> int:
+        return self._tower.streams
+
+    @property
+    def best_batch(self) -> int | None:
+        return self._tower.best_batch
+
+    @property
     def input_size(self) -> int:
         return self._transform.input_size
 
@@ -96,18 +106,17 @@ class OpenClipCaptioner:
         return self._transform(picture)
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
-        with torch.inference_mode(), _out_of_memory_named():
-            batch = torch.from_numpy(pixels).to(self._device, self._dtype)
-            return _as_features(self._model.encode_image(batch))
+        return self._tower.encode(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         parts = []
+        torch.set_num_threads(self._cores)  # of this thread: those that see have one core each
         with self._reading:
             model, tokenizer = self._reader = self._reader or self._load_reader()
             for start in range(0, len(texts), TEXT_BATCH):
                 tokens = tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
-                with torch.inference_mode(), _out_of_memory_named():
-                    parts.append(_as_features(model.encode_text(tokens)))
+                with torch.inference_mode(), out_of_memory_named():
+                    parts.append(as_features(model.encode_text(tokens)))
         return np.concatenate(parts)
 
     def release_texts(self) -> None:
@@ -132,14 +141,24 @@ class OpenClipCaptioner:
             self._reader = None
             self._place(torch.device("cpu"))
             self._model = self._model.to(device=self._device, dtype=self._dtype)
+            self._tower = self._make_tower()
         torch.cuda.empty_cache()
         return True
+
+    def _make_tower(self) -> TorchTower:
+        return TorchTower(
+            _Seeing(self._model),
+            self._transform.size,
+            device=self._device,
+            dtype=self._dtype,
+            cores=self._cores,
+        )
 
     def _load_reader(self) -> "_Reader":
         """The whole model again, without the part that sees: no library loads only one half."""
         model, tokenizer = _load(self.name)
         _keep_only(model, lambda part: part != "visual")
-        with _out_of_memory_named():
+        with out_of_memory_named():
             return model.eval().to(device=self._device, dtype=self._dtype), tokenizer
 
     def _place(self, device: torch.device) -> None:
@@ -147,30 +166,23 @@ class OpenClipCaptioner:
         self._dtype = torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
 
 
+class _Seeing(nn.Module):
+    """`encode_image` as a module: some of open_clip's do more in it than run their `visual`."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        encoded: torch.Tensor = self.model.encode_image(pixels)
+        return encoded
+
+
 def _computes_in_bfloat16(device: torch.device) -> bool:
     """Where the hardware has it, bf16 weights are 2 to 3.5 times as fast as fp32; else slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.cpu._is_avx512_bf16_supported()
-
-
-def _as_features(encoded: torch.Tensor) -> FloatArray:
-    # In fp32: bf16 has 8 bits, too few to tell near terms apart in a dot product.
-    features: FloatArray = functional.normalize(encoded.float(), dim=-1).cpu().numpy()
-    return features
-
-
-@contextmanager
-def _out_of_memory_named() -> Iterator[None]:
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        message = str(error).splitlines()[0]
-    else:
-        return
-    # Outside of the handler, so that the error's frames have let go of the batch.
-    torch.cuda.empty_cache()
-    raise OutOfDeviceMemory(message)
 
 
 _Reader = tuple[Any, Callable[[list[str]], torch.Tensor]]

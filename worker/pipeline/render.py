@@ -19,7 +19,7 @@ from shared.schemas import Box, JobWarning, LabelSource, Manifest, ManifestImage
 from worker.pipeline.arrangement import arrange
 from worker.pipeline.manifest_text import manifest_of_page
 from worker.pipeline.page_canvas import PageCanvas, text_room
-from worker.pipeline.pictures import open_first_frame, resized
+from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_first_frame, resized
 from worker.pipeline.preprocessing import decode_target, preprocess
 from worker.pipeline.sheet_formats import sheet_writer
 from worker.pipeline.sheet_writer import RenderedPage
@@ -28,10 +28,6 @@ from worker.pipeline.typography import clean_text, common_size
 
 LOOK_AHEAD = 2
 """Pictures a thread that may be decoded and waiting for their place."""
-
-MOST_LOCKING_THREADS = 3
-"""Up to so many decoding threads, a decoder that needs a third of the processor time makes up for
-holding the interpreter lock; more threads are faster with one that lets it go."""
 
 
 class RenderCanceled(Exception):  # noqa: N818  # asked for by the caller, so no error

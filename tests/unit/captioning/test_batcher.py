@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from worker.captioning.batcher import Batcher
@@ -17,6 +19,8 @@ class MeanCaptioner:
     name = "mean"
     identity = "mean"
     device = "cpu"
+    streams = 1
+    best_batch: int | None = None
     input_size = 2
     scoring = Scoring(scale=1, min_confidence=0, min_margin=0)
     facets: frozenset[str] = frozenset()
@@ -137,6 +141,97 @@ def test_a_lone_image_leaves_after_the_wait() -> None:
         assert numbers([batcher.submit(captioner, image(5))]) == [5]
 
 
+def test_a_job_of_two_waits_for_as_many_images_of_a_big_one_and_no_more() -> None:
+    captioner = GatedCaptioner()
+    with running(max_batch=4, wait_seconds=0) as batcher:
+        first = batcher.submit(captioner, image(0), "big")
+        assert captioner.entered.wait(10)
+        futures = [batcher.submit(captioner, image(n), "big") for n in range(1, 100)]
+        small = [batcher.submit(captioner, image(n), "small") for n in (1001, 1002)]
+        captioner.gate.set()
+        numbers([first, *futures, *small])
+
+    assert captioner.batches[:3] == [[0], [1, 1001, 2, 1002], [3, 4, 5, 6]]
+
+
+def test_a_batch_is_no_larger_than_pays_for_the_model() -> None:
+    captioner = GatedCaptioner()
+    captioner.best_batch = 2
+    with running(max_batch=8, wait_seconds=0) as batcher:
+        first = batcher.submit(captioner, image(0))
+        assert captioner.entered.wait(10)
+        futures = [batcher.submit(captioner, image(n)) for n in range(1, 5)]
+        captioner.gate.set()
+        numbers([first, *futures])
+
+    assert captioner.batches == [[0], [1, 2], [3, 4]]
+
+
+class BusyCaptioner(MeanCaptioner):
+    """Ends no batch before as many were at work as it has streams; notes the most at once."""
+
+    def __init__(self, streams: int) -> None:
+        super().__init__()
+        self.streams = streams
+        self.full = threading.Event()
+        self.most, self._at_work, self._lock = 0, 0, threading.Lock()
+
+    def encode_images(self, pixels: FloatArray) -> FloatArray:
+        with self._lock:
+            self._at_work += 1
+            self.most = max(self.most, self._at_work)
+            if self._at_work == self.streams:
+                self.full.set()
+        assert self.full.wait(10)
+        with self._lock:
+            self._at_work -= 1
+        return super().encode_images(pixels)
+
+
+def test_as_many_batches_run_at_once_as_the_model_has_streams() -> None:
+    captioner = BusyCaptioner(streams=3)
+    with running(max_batch=2, wait_seconds=0) as batcher:
+        futures = [batcher.submit(captioner, image(n)) for n in range(12)]
+
+        assert numbers(futures) == list(range(12))
+    assert captioner.most == 3
+
+
+def test_streams_that_are_free_share_what_waits() -> None:
+    captioner = BusyCaptioner(streams=2)
+    with running(max_batch=8, wait_seconds=0.5) as batcher:
+        futures = [batcher.submit(captioner, image(n)) for n in range(8)]
+
+        assert numbers(futures) == list(range(8))
+    assert sorted(captioner.batches) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    jobs=st.lists(st.integers(1, 20), min_size=1, max_size=6),
+    streams=st.integers(1, 3),
+    max_batch=st.integers(1, 5),
+)
+def test_every_image_gets_its_own_features_whoever_submits_beside_it(
+    jobs: list[int], streams: int, max_batch: int
+) -> None:
+    captioners = [MeanCaptioner(), MeanCaptioner()]
+    for captioner in captioners:
+        captioner.streams = streams
+    with running(max_batch=max_batch, wait_seconds=0.001) as batcher:
+
+        def submit(job: int) -> list[float]:
+            mine = [image(100 * job + n) for n in range(jobs[job])]
+            captioner = captioners[job % 2]
+            return numbers([batcher.submit(captioner, each, job) for each in mine])
+
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            found = list(pool.map(submit, range(len(jobs))))
+
+    assert found == [[100 * job + n for n in range(size)] for job, size in enumerate(jobs)]
+    assert all(len(batch) <= max_batch for each in captioners for batch in each.batches)
+
+
 def test_images_leave_in_the_order_they_came() -> None:
     captioner = GatedCaptioner()
     with running(max_batch=3, wait_seconds=0) as batcher:
@@ -149,7 +244,7 @@ def test_images_leave_in_the_order_they_came() -> None:
     assert captioner.batches == [[0], [1, 2, 3], [4, 5, 6], [7]]
 
 
-def test_two_models_never_share_a_batch_and_none_overtakes_the_oldest() -> None:
+def test_two_models_never_share_a_batch_and_take_turns() -> None:
     blocker, left, right = GatedCaptioner(), MeanCaptioner(), MeanCaptioner()
     with running(max_batch=8, wait_seconds=0) as batcher:
         futures = [batcher.submit(blocker, image(0))]

@@ -159,7 +159,7 @@ def test_running_out_of_device_memory_is_told_by_its_name(
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB.")
 
     # The one part that cannot run here: a full accelerator.
-    monkeypatch.setattr(captioner._model, "encode_image", fail)
+    monkeypatch.setattr(captioner._tower, "_run", fail)
 
     with pytest.raises(OutOfDeviceMemory, match="CUDA out of memory"):
         captioner.warm_up()

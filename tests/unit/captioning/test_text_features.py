@@ -20,6 +20,8 @@ class LetterCaptioner:
 
     name = "letters"
     device = "cpu"
+    streams = 1
+    best_batch = None
     input_size = 2
     scoring = Scoring(scale=1, min_confidence=0, min_margin=0)
     facets = frozenset({"subject"})

@@ -1,0 +1,113 @@
+import threading
+from collections.abc import Hashable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.captioning.round_robin import RoundRobin
+from worker.captioning.turns import Turns
+
+
+def test_owners_take_turns_however_much_one_of_them_brings() -> None:
+    queue: RoundRobin[str] = RoundRobin()
+    for n in range(500):
+        queue.push("big", f"big {n}")
+    for n in range(4):
+        queue.push("small", f"small {n}")
+
+    served = [queue.pop() for _ in range(8)]
+
+    assert served == [f"{owner} {n}" for n in range(4) for owner in ("big", "small")]
+    assert len(queue) == 496
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans())))
+def test_nothing_is_lost_and_an_owners_own_stay_in_order(steps: list[tuple[int, bool]]) -> None:
+    queue: RoundRobin[tuple[int, int]] = RoundRobin()
+    served: list[tuple[int, int]] = []
+    for number, (owner, leaves) in enumerate(steps):
+        queue.push(owner, (owner, number))
+        if leaves:
+            served.append(queue.pop())
+    while queue:
+        served.append(queue.pop())
+
+    pushed = [(owner, number) for number, (owner, _) in enumerate(steps)]
+    assert sorted(served) == sorted(pushed)
+    for owner in range(5):
+        own = [each for each in served if each[0] == owner]
+        assert own == sorted(own)
+    with pytest.raises(IndexError):
+        queue.pop()
+
+
+class Line:
+    """Threads that want a place of `turns`, in the order in which they got one."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.served: list[Hashable] = []
+        self._threads: list[threading.Thread] = []
+
+    def join(self, owner: Hashable) -> None:
+        def work() -> None:
+            with self.turns.taken(owner):
+                self.served.append(owner)
+
+        waiting = len(self.turns._waiting)
+        self._threads.append(threading.Thread(target=work))
+        self._threads[-1].start()
+        while len(self.turns._waiting) == waiting:  # until it stands in line
+            threading.Event().wait(0.001)
+
+    def finish(self) -> None:
+        for thread in self._threads:
+            thread.join(10)
+
+
+def test_a_small_job_waits_for_one_picture_of_a_big_one_at_a_time() -> None:
+    turns = Turns(places=1)
+    line = Line(turns)
+    with turns.taken("big"):
+        for _ in range(8):
+            line.join("big")
+        line.join("small")
+        line.join("small")
+    line.finish()
+
+    assert line.served == ["big", "small", "big", "small", *["big"] * 6]
+
+
+def test_no_more_threads_work_than_there_are_places_and_failures_give_theirs_back() -> None:
+    turns, lock, at_work, most = Turns(places=3), threading.Lock(), 0, 0
+
+    def work(number: int) -> None:
+        nonlocal at_work, most
+        for _ in range(50):
+            try:
+                with turns.taken(number % 4):
+                    with lock:
+                        at_work += 1
+                        most = max(most, at_work)
+                    with lock:
+                        at_work -= 1
+                    if number % 2:
+                        raise ValueError
+            except ValueError:
+                pass
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert 1 <= most <= 3
+    with turns.taken("a"), turns.taken("b"), turns.taken("c"):
+        pass
+
+
+def test_a_place_is_needed() -> None:
+    with pytest.raises(ValueError, match="at least one place"):
+        Turns(places=0)

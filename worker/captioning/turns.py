@@ -1,0 +1,40 @@
+"""A bound on how many threads do costly work at once, fair to those they do it for."""
+
+import threading
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+from worker.captioning.round_robin import RoundRobin
+
+
+class Turns:
+    """So many places; owners who wait for one take turns, however many threads each brings."""
+
+    def __init__(self, places: int) -> None:
+        if places < 1:
+            raise ValueError(f"at least one place is needed, not {places}")
+        self.places = places
+        self._free = places
+        self._waiting: RoundRobin[threading.Event] = RoundRobin()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, owner: Hashable) -> Iterator[None]:
+        """Blocks until there is a place for `owner`, and holds it to the block's end."""
+        called = threading.Event()
+        with self._lock:
+            # Nobody waits while a place is free: who leaves hands it on.
+            if self._free:
+                self._free -= 1
+                called.set()
+            else:
+                self._waiting.push(owner, called)
+        called.wait()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting.pop().set()
+                else:
+                    self._free += 1
