@@ -36,6 +36,7 @@ from api.routes import (
     sources,
     templates,
     uploads,
+    web_page,
 )
 from api.service_metrics import ServiceMetrics, brought_regularly
 from api.source_service import SourceService
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     app.include_router(inbound.router)
     app.include_router(health.router)
+    app.include_router(web_page.router)
     if chosen.compat_root:
         app.include_router(compat.router)
     app.openapi = partial(build_openapi, app)  # type: ignore[method-assign]  # FastAPI's own way
