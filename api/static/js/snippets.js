@@ -26,20 +26,26 @@ export function curlCommand({ spec, names, csv }, base, keyed) {
 }
 
 export function pythonProgram({ spec, names, csv }, base, keyed) {
-  const text = (value) => JSON.stringify(value);
-  const format = spec.format ?? "png";
+  const asked = Object.keys(spec).length ? `, ${python(spec)}` : "";
   return [
     ...(keyed ? ["import os"] : []),
     "from pathlib import Path", "",
-    "from gridscribe.client import Client",
-    "from shared.job_spec import JobSpec", "",
-    `spec = JobSpec.model_validate_json(${text(JSON.stringify(spec))})`,
-    `images = [Path(name) for name in ${list(names.map(text))}]`, "",
-    `with Client(${text(base.replace(/\/$/, ""))}${keyed ? ', api_key=os.environ["GRIDSCRIBE_API_KEY"]' : ""}) as client:`,
-    `    job = client.create_job(spec, images${csv ? `, Path(${text(csv)})` : ""})`,
-    "    job = client.wait(job.id)",
-    `    client.download(job.id, Path("sheet.${format}"))`,
+    "from gridscribe import Client", "",
+    `images = [Path(name) for name in ${list(names.map(python))}]`,
+    `with Client(${python(base.replace(/\/$/, ""))}${keyed ? ', api_key=os.environ["GRIDSCRIBE_API_KEY"]' : ""}) as client:`,
+    `    job = client.jobs.create(images${asked}${csv ? `, csv=Path(${python(csv)})` : ""})`,
+    "    job = client.jobs.wait(job.id)",
+    `    client.jobs.download(job.id, Path("sheet.${spec.format ?? "png"}"))`,
   ].join("\n");
+}
+
+/** A value of JSON as Python writes it. */
+function python(value) {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([name, inner]) => `${python(name)}: ${python(inner)}`).join(", ")}}`;
+  return JSON.stringify(value); // of texts and numbers Python's own spelling
 }
 
 function list(words) {
