@@ -1,4 +1,4 @@
-"""The application: `uvicorn --factory api.app:create_app`."""
+"""The application: `uvicorn --factory api.app:create_app`, and `api.http_protocol` below it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -105,7 +105,9 @@ async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> Asy
         store = JobStore(redis, settings)
         templates_of_tenants = TemplateStore(redis)
         storage = ObjectStorage(settings.effective_storage_url)
-        signals = JobSignals(redis, settings.max_event_listeners)
+        signals = JobSignals(
+            redis, settings.max_event_listeners, settings.max_event_listeners_per_tenant
+        )
         job_service = JobService(store, templates_of_tenants, storage, settings)
         guard, source_store = UrlGuard.of(settings), SourceStore(redis)
         app.state.services = Services(

@@ -28,6 +28,8 @@ from shared.object_storage import ObjectStorage
 from shared.settings import Settings
 from shared.template_store import TemplateStore
 
+_HOST = re.compile(r"[\w.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", re.ASCII)
+"""An authority without user information (RFC 9110, 7.2): links are made of it."""
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -100,6 +102,11 @@ def _is_local(request: Request) -> bool:
 async def get_base_url(request: Request) -> str:
     scope = request.scope
     host = request.headers.get("host", "localhost")
+    if not _HOST.fullmatch(host):
+        detail = "must be the name or address of this service, with its port"
+        raise GridscribeError(
+            ErrorCode.INVALID_REQUEST, f"Host: {detail}", errors=[ErrorLocation("Host", detail)]
+        )
     return f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}"
 
 

@@ -32,9 +32,10 @@ class JobEvents:
     async def check(self, tenant: str, job_id: str, after: EventId | None) -> bool:
         """Whether there is anything to tell, now or later, to one who knows all up to `after`.
 
-        Raises `GridscribeError`: JOB_NOT_FOUND, JOB_EXPIRED, or SERVICE_FULL where too many listen.
+        Raises `GridscribeError`: JOB_NOT_FOUND, JOB_EXPIRED, or QUOTA_EXCEEDED or
+        SERVICE_FULL where too many listen.
         """
-        self._signals.check_room()
+        self._signals.check_room(tenant)
         news = await self._news(tenant, job_id, after)
         return any(news.events()) or not news.record.status.is_terminal
 
@@ -49,7 +50,7 @@ class JobEvents:
         cannot be reached; the listener may come back with the last id.
         """
         try:
-            with self._signals.listen(job_id) as listener:
+            with self._signals.listen(tenant, job_id) as listener:
                 while True:
                     news = await self._news(tenant, job_id, after)
                     for event in news.events():
@@ -66,7 +67,7 @@ class JobEvents:
         """The job once it is over, or as it was when time ran out or the store went away."""
         deadline = time.monotonic() + seconds
         try:
-            with self._signals.listen(record.id) as listener:
+            with self._signals.listen(record.tenant, record.id) as listener:
                 while True:
                     record = (await self._news(record.tenant, record.id, None)).record
                     left = deadline - time.monotonic()

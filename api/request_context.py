@@ -1,4 +1,6 @@
-"""Every request has an id: in the answer, in problems, in the log. Nothing unexpected leaks."""
+"""Every request has an id: in the answer, in problems, in the log. Nothing unexpected leaks, and
+no browser takes an answer for more than it is.
+"""
 
 import logging
 import re
@@ -13,6 +15,10 @@ from shared.logging import bound
 from shared.problems import problem
 
 HEADER = "X-Request-Id"
+_PLAIN = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_POLICY = "Content-Security-Policy"
+_POLICIES = {True: "frame-ancestors 'none'", False: "default-src 'none'; frame-ancestors 'none'"}
+"""Whether an answer without a policy of its own is a page: nothing else has to load anything."""
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = logging.getLogger(__name__)
 
@@ -22,7 +28,8 @@ def request_id(connection: HTTPConnection) -> str:
 
 
 class RequestContext:
-    """ASGI middleware: takes the caller's `X-Request-Id` where it is harmless, else makes one."""
+    """ASGI middleware: takes the caller's `X-Request-Id` where it is harmless, else makes one; sets
+    the headers that every answer has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,7 +47,11 @@ class RequestContext:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                MutableHeaders(scope=message)[HEADER] = identifier
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = identifier
+                headers.update(_PLAIN)
+                is_page = headers.get("Content-Type", "").startswith("text/html")
+                headers.setdefault(_POLICY, _POLICIES[is_page])
             await send(message)
 
         try:

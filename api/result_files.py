@@ -17,10 +17,7 @@ from shared.schemas import StoredPage, StoredResult
 
 LINK_LIFETIME = timedelta(hours=1)
 _CACHING = "private, max-age=3600, immutable"
-_HARMLESS = {
-    "Content-Security-Policy": "sandbox allow-scripts",
-    "X-Content-Type-Options": "nosniff",
-}
+_HARMLESS = {"Content-Security-Policy": "sandbox allow-scripts"}
 """A sheet in HTML shows callers' words: whatever it held, it is no page of this service's."""
 
 

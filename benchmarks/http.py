@@ -199,7 +199,8 @@ def run(rounds: int) -> tuple[list[Comparison], int]:
             "GRIDSCRIBE_REQUESTS_PER_MINUTE": "1000000000",
             "BENCHMARK_FOLDER": str(folder),
         }
-        api = stack.enter_context(Server("api.app:create_app", environment, "--factory").running())
+        options = ("--factory", "--http", "api.http_protocol:BoundedProtocol")
+        api = stack.enter_context(Server("api.app:create_app", environment, *options).running())
         bare = stack.enter_context(Server("benchmarks.bare:app", environment).running())
 
         files = [("images", (f"{n}.png", png(FILE_BYTES))) for n in range(FILES)]

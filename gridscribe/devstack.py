@@ -176,6 +176,7 @@ class DevStack:
             environment,
             "api",
             *("-m", "uvicorn", "--factory", "api.app:create_app"),
+            *("--http", "api.http_protocol:BoundedProtocol", "--ws", "none", "--no-server-header"),
             *("--host", self.host, "--port", str(self.port)),
             *("--log-level", "warning", "--timeout-graceful-shutdown", "5"),
         )

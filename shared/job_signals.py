@@ -6,6 +6,7 @@ changed stands in the store, so a lost signal costs a delay and nothing else.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,14 @@ _SILENCE = 5.0
 _PAUSE = 1.0
 
 _log = logging.getLogger(__name__)
+
+
+def _no_room(code: ErrorCode, who: str) -> GridscribeError:
+    return GridscribeError(
+        code,
+        f"{who} listen to jobs already; ask for the job from time to time instead, or listen later",
+        retry_after=15,
+    )
 
 
 class Listener:
@@ -47,33 +56,35 @@ class Listener:
 class JobSignals:
     """For one event loop; `run` must be running."""
 
-    def __init__(self, redis: Redis, max_listeners: int) -> None:
+    def __init__(self, redis: Redis, max_listeners: int, max_of_a_tenant: int) -> None:
         self._redis = redis
         self._max_listeners = max_listeners
+        self._max_of_a_tenant = max_of_a_tenant
         self._listeners: dict[str, set[Listener]] = {}
-        self._count = 0
+        self._by_tenant: Counter[str] = Counter()
 
-    def check_room(self) -> None:
-        """Raises `GridscribeError` SERVICE_FULL when this process has all listeners it may."""
-        if self._count >= self._max_listeners:
-            raise GridscribeError(
-                ErrorCode.SERVICE_FULL,
-                f"{self._max_listeners} callers listen to jobs already; ask for the job from time "
-                "to time instead, or listen later",
-                retry_after=15,
-            )
+    def check_room(self, tenant: str) -> None:
+        """Raises `GridscribeError` when there may be no more listeners in this process:
+        QUOTA_EXCEEDED for this tenant, SERVICE_FULL for anybody.
+        """
+        if self._by_tenant[tenant] >= self._max_of_a_tenant:
+            raise _no_room(ErrorCode.QUOTA_EXCEEDED, f"{self._max_of_a_tenant} of your callers")
+        if self._by_tenant.total() >= self._max_listeners:
+            raise _no_room(ErrorCode.SERVICE_FULL, f"{self._max_listeners} callers")
 
     @contextmanager
-    def listen(self, job_id: str) -> Iterator[Listener]:
+    def listen(self, tenant: str, job_id: str) -> Iterator[Listener]:
         """Hear of changes of a job from here to the block's end; raises as `check_room` does."""
-        self.check_room()
+        self.check_room(tenant)
         listener = Listener()
         self._listeners.setdefault(job_id, set()).add(listener)
-        self._count += 1
+        self._by_tenant[tenant] += 1
         try:
             yield listener
         finally:
-            self._count -= 1
+            self._by_tenant[tenant] -= 1
+            if not self._by_tenant[tenant]:
+                del self._by_tenant[tenant]
             others = self._listeners[job_id]
             others.discard(listener)
             if not others:

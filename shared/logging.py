@@ -28,6 +28,12 @@ _SECRETS = (
     (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), r"\1:...@"),
 )
 
+# Callers' words may come with an error: what moves a terminal's cursor, or begins a line, must not
+# pass for a record of ours (CWE-117).
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
+} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+
 
 @contextmanager
 def bound(**about: str) -> Iterator[None]:
@@ -59,10 +65,10 @@ def configure_logging(process: str, level: str, log_format: LogFormat = "text") 
 
 
 def redacted(text: str) -> str:
-    """`text` without the secrets in it."""
+    """`text` without the secrets in it, and without control characters but tabs and line ends."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
-    return text
+    return text.translate(_CONTROLS)
 
 
 class _TextLines(logging.Formatter):
@@ -74,7 +80,8 @@ class _TextLines(logging.Formatter):
         return super().formatMessage(record) + (f" [{about}]" if about else "")
 
     def format(self, record: logging.LogRecord) -> str:
-        return redacted(super().format(record))
+        # Only a record begins at a line's beginning.
+        return redacted(super().format(record)).replace("\n", "\n  ")
 
 
 class _JsonLines(logging.Formatter):

@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     """Images by URL that one request fetches at once."""
     max_event_listeners: int = Field(default=1000, ge=0)
     """Callers that one API process lets listen to jobs at once, or wait for one to end."""
+    max_event_listeners_per_tenant: int = Field(default=100, ge=0)
+    """Of those, one tenant's."""
     event_keep_alive_seconds: float = Field(default=15.0, gt=0)
     # The endpoints of the service that came before: docs/compatibility.md.
     compat_root: Path | None = None

@@ -46,7 +46,12 @@ data: {"id": "019ab0de-...", "status": "succeeded", ...}
         },
         204: {"description": "The job is over, and the caller knows: there is no need to return"},
         **documented(
-            Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.SERVICE_FULL, Code.SERVICE_UNAVAILABLE
+            Code.JOB_NOT_FOUND,
+            Code.JOB_EXPIRED,
+            Code.QUOTA_EXCEEDED,
+            Code.RATE_LIMITED,
+            Code.SERVICE_FULL,
+            Code.SERVICE_UNAVAILABLE,
         ),
     },
 )

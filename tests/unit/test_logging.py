@@ -30,7 +30,7 @@ def log_one(capsys: pytest.CaptureFixture[str], log_format: str) -> str:
 
 def test_text_lines_tell_what_they_are_about(capsys: pytest.CaptureFixture[str]) -> None:
     logged = log_one(capsys, "text")
-    assert "WARNING api some.library: two\nlines of ünïcode [request_id=r1 job_id=j1]\n" in logged
+    assert "WARNING api some.library: two\n  lines of ünïcode [request_id=r1 job_id=j1]\n" in logged
     assert "after [request_id=r1]\n" in logged
     assert logged.endswith("outside\n")
 
@@ -43,6 +43,22 @@ def test_json_lines_are_an_object_each(capsys: pytest.CaptureFixture[str]) -> No
     assert first["message"] == "two\nlines of ünïcode"
     assert (first["level"], first["process"], first["logger"]) == ("WARNING", "api", "some.library")
     assert first["time"].endswith("+00:00")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_callers_words_cannot_pass_for_a_record_or_move_the_cursor(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    configure_logging("api", "INFO", log_format)  # type: ignore[arg-type]
+    forged = "a.png\n2026-01-01 00:00:00,000 INFO api: all is well\r\x1b[2K\x9b2K\u2028\x00"
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        logging.getLogger(__name__).exception("cannot read %s", forged)
+    logged = capsys.readouterr().err
+    records = [line for line in logged.splitlines() if not line.startswith("  ")]
+    assert len(records) == 1, records
+    assert all(character.isprintable() or character == "\n" for character in logged)
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -22,7 +22,14 @@ Part = tuple[str, tuple[str | None, bytes | str]]
 def serving(settings: Settings) -> Iterator[httpx.Client]:
     """A client of a server on a free port of this machine, which ends with the block."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_config=None, lifespan="on")
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        lifespan="on",
+        http="api.http_protocol:BoundedProtocol",
+        ws="none",
+        server_header=False,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

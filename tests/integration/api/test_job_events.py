@@ -17,6 +17,7 @@ from redis import Redis
 from starlette.types import Message
 
 from api import event_stream
+from shared.api_keys import ApiKeys
 from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
 from shared.schemas import ImageCaption
@@ -213,7 +214,8 @@ def test_many_listeners_of_many_jobs_share_a_few_connections(
     api_settings: Settings, redis: Redis
 ) -> None:
     limits, begun = httpx.Limits(max_connections=200), threading.Semaphore(0)
-    with serving(api_settings) as server:
+    places = {"max_event_listeners_per_tenant": 150}
+    with serving(api_settings.model_copy(update=places)) as server:
         jobs = [new_job(server) for _ in range(5)]
         with (
             httpx.Client(base_url=server.base_url, limits=limits, timeout=20) as client,
@@ -251,6 +253,26 @@ def test_a_process_lets_so_many_listen_and_no_more(api_settings: Settings) -> No
                 break
             except AssertionError:
                 assert time.monotonic() < deadline
+
+
+def test_a_tenant_cannot_take_all_places_of_listeners(api_settings: Settings, redis: Redis) -> None:
+    places = {"max_event_listeners_per_tenant": 1, "auth": "required"}
+    with serving(api_settings.model_copy(update=places)) as server:
+        studio, farm = (
+            {"Authorization": f"Bearer {ApiKeys(redis).create(tenant)[0]}"}
+            for tenant in ("studio", "farm")
+        )
+        server.headers.update(studio)
+        job_id, other_id = new_job(server), new_job(server)
+        with listening(server, job_id) as stream:
+            stream.next()
+            refused = server.get(f"/v1/jobs/{other_id}/events")
+            assert refused.status_code == 429
+            assert problem_of(refused)["code"] == "quota_exceeded"
+            assert int(refused.headers["Retry-After"]) >= 1
+            server.headers.update(farm)
+            with listening(server, new_job(server)) as others:
+                assert others.next().name == "job"
 
 
 def test_silence_is_filled_with_comments(api_settings: Settings) -> None:
