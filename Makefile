@@ -62,9 +62,17 @@ lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and d
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/shellcheck .ci/run
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml api gridscribe integrations shared worker
+	@$(BIN)/shellcheck .ci/run docs/deploy/make-secrets
 	@$(BIN)/hadolint Dockerfile.api Dockerfile.worker
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: audit
+audit: $(INSTALLED) ## Ask the package index for known holes in what the images install; needs a network
+	@for part in api compose caption; do \
+	    $(BIN)/pip-audit --strict --disable-pip --no-deps --progress-spinner off \
+	        --requirement requirements/$$part.txt || exit; \
+	done
 
 .PHONY: openapi
 openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
@@ -99,7 +107,22 @@ constraints: ## Pin in constraints.txt the newest versions that work together
 	        -e 's/^(cuda|nvidia|triton).*/& ; sys_platform == "linux"/'; \
 	} > build/constraints.txt
 	@mv build/constraints.txt constraints.txt
+	@$(MAKE) hashes UV=build/constraints/bin/uv
 	@rm -rf build/constraints
+
+UV ?= $(BIN)/uv
+# All is for Linux, so that no line needs to say so.
+UV_COMPILE = $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+	--no-header --no-annotate --constraint constraints.txt
+
+.PHONY: hashes
+hashes: ## Write requirements/ anew, which the images install: pins with the hashes of their files
+	@for extra in api compose caption; do \
+	    $(UV_COMPILE) pyproject.toml --extra $$extra --output-file requirements/$$extra.txt || exit; \
+	done
+	@echo 'setuptools>=77' | $(UV_COMPILE) - --output-file requirements/build.txt
+	@sed -i.old "s/ ; (platform_machine [^)]*) and sys_platform == 'linux' / /" requirements/*.txt
+	@rm requirements/*.txt.old
 
 .PHONY: clean
 clean: ## Remove .venv, caches and outputs; a data folder stays

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """Text features and other things that can be computed again; safe to delete at any time."""
     storage_url: str | None = None
     """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
+    secrets_dir: Path = Path("/run/secrets")
+    """Its files stand in for variables that are not set; see `take_secrets`."""
     log_level: str = "INFO"
     log_format: LogFormat = "text"
     failpoints: str = ""
@@ -173,4 +175,25 @@ class Settings(BaseSettings):
 @cache
 def get_settings() -> Settings:
     """The process's settings; read on first use, never at import."""
+    return read_settings()
+
+
+def read_settings() -> Settings:
+    """The settings as they are now, secrets in files included."""
+    take_secrets(Settings().secrets_dir)
     return Settings()
+
+
+def take_secrets(folder: Path) -> None:
+    """Set each variable that is not set and that a file in `folder` is named after, in any case:
+    ours, and those by which the storage finds its bucket.
+
+    That is how Docker and Kubernetes hand secrets over: unlike a variable of a container they show
+    in no description of it. Raises `OSError` for a file that cannot be read.
+    """
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        name = path.name.upper()
+        if name.startswith(("GRIDSCRIBE_", "AWS_", "REDIS_URL")) and path.is_file():
+            os.environ.setdefault(name, path.read_text("utf-8").strip())

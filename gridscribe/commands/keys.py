@@ -16,7 +16,7 @@ from gridscribe.console import err, out
 from gridscribe.image_files import InputError
 from shared.api_keys import ApiKeys
 from shared.job_lifecycle import connect
-from shared.settings import Settings
+from shared.settings import read_settings
 from shared.tenant_limits import TenantLimit, TenantLimits
 from shared.tenants import TenantName
 
@@ -124,7 +124,7 @@ def limits(
 
 @contextlib.contextmanager
 def _store() -> Iterator[Redis]:
-    with connect(Settings()) as redis:
+    with connect(read_settings()) as redis:
         yield redis
 
 

@@ -90,6 +90,33 @@ def test_constraints_hold_no_address_and_no_option() -> None:
         assert re.fullmatch(r"[\w.-]+={2,3}[\w.]+( ; sys_platform == \"linux\")?", line), line
 
 
+@pytest.mark.parametrize("extra", ["api", "compose", "caption"])
+def test_an_image_installs_all_that_its_part_asks_by_hash_and_nothing_from_an_address(
+    pins: dict[str, Requirement], extra: str
+) -> None:
+    installed = hashed_requirements(extra)
+    # What serves other systems, such as Windows, is missing.
+    assert installed.keys() >= closure(own_requirements(extra)).keys() - {"async-timeout"}
+    for name, pin in installed.items():
+        if name in pins:  # all but what only a newer Python than this one asks for
+            assert pinned_version(pin) == pinned_version(pins[name]), "run `make hashes`"
+    assert ("torch" in installed) == (extra == "caption")
+
+
+def hashed_requirements(extra: str) -> dict[str, Requirement]:
+    """Canonical name to pin; fails for a line that holds anything but a pin and its hashes."""
+    text = (ROOT / "requirements" / f"{extra}.txt").read_text().replace(" \\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        pin, *hashes = re.split(r"\s+--hash=", line)
+        assert hashes, line
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes), line
+        requirement = Requirement(pin)
+        assert requirement.url is None
+        found[canonicalize_name(requirement.name)] = requirement
+    return found
+
+
 def test_the_api_extra_brings_no_model() -> None:
     brought = closure(own_requirements("api"))
     assert {"fastapi", "starlette", "uvicorn", "redis"} <= brought.keys()

@@ -5,14 +5,20 @@ Their syntax is checked by `make lint`: hadolint, and the schema of the Compose 
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from ruamel.yaml import YAML
 
+from gridscribe.valkey import find_server
 from shared.settings import Settings
 from shared.work_units import WorkerKind, WorkerStamp
 from worker.backend import connect_lifecycle
@@ -49,9 +55,60 @@ def test_a_service_is_built_from_a_dockerfile_that_does_not_run_as_root(name: st
 
 
 def test_redis_loses_no_accepted_job() -> None:
-    command = SERVICES["redis"]["command"]
+    command = SERVICES["redis"]["command"][-1]
     for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
         assert option in command
+
+
+def test_redis_wants_the_password_that_the_services_have(tmp_path: Path) -> None:
+    """The command of docker-compose.yml as it stands there, on a server of this machine."""
+    made = subprocess.run(
+        [ROOT / "docs" / "deploy" / "make-secrets"],
+        env={**os.environ, "GRIDSCRIBE_SECRETS": str(tmp_path)},
+        check=True,
+    )
+    assert made.returncode == 0
+    secret = tmp_path / "gridscribe_redis_url"
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    program, option, script = SERVICES["redis"]["command"]
+    for written, here in {
+        "$$": "$",
+        "/run/secrets/gridscribe_redis_url": str(secret),
+        "redis-server -": f"{find_server()} - --port {port} --dir {tmp_path}",
+    }.items():
+        script = script.replace(written, here)
+    server = subprocess.Popen([program, option, script], stdout=subprocess.DEVNULL)
+    try:
+        host = secret.read_text().strip().replace("redis:6379", f"127.0.0.1:{port}")
+        with Redis.from_url(host) as friend, Redis(port=port, protocol=2) as stranger:
+            deadline = time.monotonic() + 20
+            while not answers(friend):
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+            with pytest.raises(AuthenticationError):
+                stranger.ping()
+            assert friend.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            assert friend.config_get("appendonly") == {"appendonly": "yes"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisConnectionError:
+        time.sleep(0.05)
+        return False
+
+
+def test_secrets_come_by_files_alone() -> None:
+    for name, service in SERVICES.items():
+        given = service.get("environment", {})
+        assert "GRIDSCRIBE_REDIS_URL" not in given, name
+        assert service["secrets"] == ["gridscribe_redis_url"], name
 
 
 def test_each_queue_of_the_service_has_a_worker() -> None:
