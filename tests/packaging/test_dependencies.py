@@ -106,7 +106,7 @@ def test_an_image_installs_all_that_its_part_asks_by_hash_and_nothing_from_an_ad
 def hashed_requirements(extra: str) -> dict[str, Requirement]:
     """Canonical name to pin; fails for a line that holds anything but a pin and its hashes."""
     text = (ROOT / "requirements" / f"{extra}.txt").read_text().replace(" \\\n", " ")
-    found = {}
+    found: dict[str, Requirement] = {}
     for line in text.splitlines():
         pin, *hashes = re.split(r"\s+--hash=", line)
         assert hashes, line
