@@ -49,7 +49,7 @@ test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say whi
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure how fast sheets are made, against others; see benchmarks/README.md
-	@PYTHONPATH=. $(BIN)/python benchmarks/sheets.py
+	@$(BIN)/python -m benchmarks.sheets
 
 # For scripts that install them: `apt-get install $(make system-packages)`.
 .PHONY: system-packages
