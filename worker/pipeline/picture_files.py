@@ -1,13 +1,15 @@
 """Sheets as pictures: PNG, JPEG, WebP, TIFF and AVIF, each page a file with its own manifest."""
 
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
-from shared.job_spec import SheetFormat
+from shared.job_spec import JobSpec, SheetFormat
 from shared.schemas import Manifest
 from worker.pipeline.manifest_text import KEYWORD, MAX_PAGE_BYTES, manifest_text
-from worker.pipeline.png_file import write_png
+from worker.pipeline.png_file import PngPixels
 from worker.pipeline.sheet_writer import RenderedPage, SheetWriter
 from worker.pipeline.xmp import xmp_for_jpeg, xmp_packet
 
@@ -49,9 +51,40 @@ class PictureFilesWriter(SheetWriter):
             case SheetFormat.TIFF:
                 tags = {XMP_TAG: xmp_packet(text)}
                 page.save(path, "TIFF", compression="tiff_adobe_deflate", tiffinfo=tags)
-            case _:
-                with path.open("wb") as file:
-                    write_png(page, file, {KEYWORD: text})
+            case other:
+                raise ValueError(f"{other} is not written page by page as a picture")
+
+
+class PngFilesWriter(PictureFilesWriter):
+    """Deflates the rows that are done on a thread of its own, beside the drawing of the others."""
+
+    def __init__(self, spec: JobSpec, folder: Path) -> None:
+        super().__init__(spec, folder)
+        # Before the thread, which must have ended when it is closed.
+        spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 # the stack closes it
+        self._spool = self.opened.enter_context(spool)
+        self._thread = self.opened.enter_context(ThreadPoolExecutor(1, "deflate"))
+        self._deflating: list[Future[None]] = []
+        self._bottom = 0
+
+    def begin_page(self, page: Image.Image) -> None:
+        self._spool.seek(0)
+        self._spool.truncate()
+        self._pixels = PngPixels(page, self._spool)
+        self._deflating.clear()
+        self._bottom = 0
+
+    def rows_done(self, bottom: int) -> None:
+        if bottom > self._bottom:
+            self._bottom = bottom
+            self._deflating.append(self._thread.submit(self._pixels.extend, bottom))
+
+    def _write(self, page: Image.Image, path: Path, text: str) -> None:
+        self.rows_done(page.height)
+        for deflated in self._deflating:
+            deflated.result()
+        with path.open("wb") as file:
+            self._pixels.write_png(file, {KEYWORD: text})
 
 
 def save_jpeg(page: Image.Image, path: Path, quality: int, text: str) -> None:

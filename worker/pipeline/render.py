@@ -2,8 +2,8 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
@@ -117,13 +117,15 @@ def render_sheet(
 
     with (
         sheet_writer(spec, folder) as writer,
-        contextlib.closing(_prepared_pictures(spec, in_order, threads)) as pictures,
+        _prepared_pictures(spec, in_order, threads) as pictures,
     ):
         for number, places in groupby(layout.cells, key=lambda place: place.page):
             canvas = _page(spec, layout, number, label_size, header)
+            writer.begin_page(canvas.image)
             for place in places:
                 if stop():
                     raise RenderCanceled
+                writer.rows_done(place.cell.y)
                 picture, has_more_frames = next(pictures)
                 shown, *others = stacks[place.index]
                 entry = entries[shown]
@@ -184,22 +186,24 @@ class Prepared(NamedTuple):
     has_more_frames: bool
 
 
+@contextlib.contextmanager
 def _prepared_pictures(
     spec: JobSpec, entries: Sequence[SheetEntry], threads: int
-) -> Generator[Prepared, None, None]:
+) -> Iterator[Iterator[Prepared]]:
     """The entries' pictures in order, decoded by threads that stay just ahead of the reader."""
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        waiting = iter(entries)
-        ahead: deque[Future[Prepared]] = deque()
         prepare = partial(_prepare, spec, threads <= MOST_LOCKING_THREADS)
-        try:
-            ahead.extend(
-                pool.submit(prepare, entry) for entry in islice(waiting, threads * LOOK_AHEAD)
-            )
+        waiting = (pool.submit(prepare, entry) for entry in entries)
+        ahead = deque(islice(waiting, threads * LOOK_AHEAD))
+
+        def in_order() -> Iterator[Prepared]:
             while ahead:
                 picture = ahead.popleft().result()
-                ahead.extend(pool.submit(prepare, entry) for entry in islice(waiting, 1))
+                ahead.extend(islice(waiting, 1))
                 yield picture
+
+        try:
+            yield in_order()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shared.job_spec import JobSpec, SheetFormat
-from worker.pipeline.picture_files import PictureFilesWriter
+from worker.pipeline.picture_files import PictureFilesWriter, PngFilesWriter
 from worker.pipeline.sheet_writer import SheetWriter
 
 
@@ -18,5 +18,7 @@ def sheet_writer(spec: JobSpec, folder: Path) -> SheetWriter:
             from worker.pipeline.html_viewer import HtmlWriter
 
             return HtmlWriter(spec, folder)
+        case SheetFormat.PNG:
+            return PngFilesWriter(spec, folder)
         case _:
             return PictureFilesWriter(spec, folder)

@@ -55,9 +55,15 @@ class SheetWriter(ABC):
     ) -> None:
         self.opened.close()
 
+    def begin_page(self, page: Image.Image) -> None:  # noqa: B027 # few writers have a use for it
+        """`page`, RGB, is about to be drawn, row of cells by row from the top."""
+
+    def rows_done(self, bottom: int) -> None:  # noqa: B027 # nor for this
+        """No pixel of the page above `bottom` changes any more: they may be written already."""
+
     @abstractmethod
     def add_page(self, page: Image.Image, manifest: Manifest) -> None:
-        """`page` is RGB; `manifest` has all pages' sizes and the images of this one."""
+        """`page` is drawn; `manifest` has all pages' sizes and the images of this one."""
 
     @abstractmethod
     def finish(self, manifest: Manifest) -> tuple[RenderedPage, ...]:

@@ -7,12 +7,12 @@ from PIL import Image
 
 from tests.unit.pipeline.sheets import encoded
 from worker.pipeline import png_file
-from worker.pipeline.png_file import write_png
+from worker.pipeline.png_file import PngPixels
 
 
 def written(image: Image.Image, texts: dict[str, str] | None = None) -> bytes:
     file = io.BytesIO()
-    write_png(image, file, texts or {})
+    PngPixels(image, io.BytesIO()).write_png(file, texts or {})
     return file.getvalue()
 
 
@@ -27,6 +27,20 @@ def test_every_pixel_comes_back(size: tuple[int, int], monkeypatch: pytest.Monke
     image = noise(*size)
     with Image.open(io.BytesIO(written(image))) as read:
         assert (read.format, read.mode, read.size) == ("PNG", "RGB", size)
+        assert read.tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("bottoms", [(10, 50, 77), (0, 30, 20, 30), (77,)])
+def test_rows_may_be_taken_while_those_below_are_still_drawn(bottoms: tuple[int, ...]) -> None:
+    image, drawn = noise(50, 77), Image.new("RGB", (50, 77))
+    pixels = PngPixels(drawn, io.BytesIO())
+    for bottom in bottoms:
+        drawn.paste(image.crop((0, 0, 50, bottom)))
+        pixels.extend(bottom)
+    drawn.paste(image)
+    file = io.BytesIO()
+    pixels.write_png(file, {})
+    with Image.open(file) as read:
         assert read.tobytes() == image.tobytes()
 
 
