@@ -6,38 +6,64 @@ from typing import Annotated, Any
 
 import typer
 
-from gridscribe.commands import evaluate, keys, local, remote, sources, stack
-from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code
+from gridscribe.commands import (
+    evaluate,
+    jobs,
+    keys,
+    local,
+    offers,
+    sources,
+    stack,
+    submission,
+    templates,
+)
+from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code, hint
 from gridscribe.console import out, print_error
 from gridscribe.old_spelling import with_single_values
 
 app = typer.Typer(
     name="gridscribe",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done; 1 a job or a part of the work failed; 2 the options or the input"
-    " cannot be used; 3 no service answers; 4 the service refused; 5 waiting took too long.",
+    " cannot be used; 3 no service answers; 4 the service refused; 5 waiting took too"
+    " long; 130 stopped by Ctrl+C.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    remote.submit,
-    remote.status,
-    remote.jobs,
-    remote.cancel,
-    remote.retry,
-    remote.delete,
-    remote.download,
-    local.export,
-    local.preview,
-    local.unpack,
-    evaluate.eval_labels,
-    stack.dev,
-    stack.demo,
-):
-    app.command()(command)
-app.add_typer(keys.app, name="keys")
-app.add_typer(sources.app, name="sources")
+_PANELS = {
+    "Jobs": (
+        submission.submit,
+        jobs.wait,
+        jobs.status,
+        jobs.events,
+        jobs.jobs,
+        jobs.download,
+        jobs.manifest,
+        submission.relabel,
+        jobs.cancel,
+        jobs.retry,
+        jobs.delete,
+    ),
+    "Images and what there is for them": (
+        offers.upload,
+        offers.presign,
+        offers.models,
+        offers.vocabularies,
+    ),
+    "Without a service": (
+        local.export,
+        local.preview,
+        local.unpack,
+        evaluate.eval_labels,
+    ),
+    "The service itself": (stack.dev, stack.demo),
+}
+for panel, commands in _PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(templates.app, name="templates", rich_help_panel="Images and what there is for them")
+app.add_typer(keys.app, name="keys", rich_help_panel="The service itself")
+app.add_typer(sources.app, name="sources", rich_help_panel="The service itself")
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,9 +84,9 @@ def _options(
 def main() -> None:
     """Run the command line with the process's arguments, and exit."""
     try:
-        app(args=_rewritten(sys.argv[1:]))
+        app(args=_rewritten(sys.argv[1:]), prog_name="gridscribe")
     except EXPECTED_ERRORS as error:
-        print_error(str(error))
+        print_error(str(error), hint(error))
         sys.exit(exit_code(error))
 
 

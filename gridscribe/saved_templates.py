@@ -38,18 +38,23 @@ def config_folder() -> Path:
 def spec_from(fields: dict[str, Any]) -> JobSpec:
     """The spec that `fields` give, over those of a saved template where they name one.
 
-    Raises `InputError` for an unknown template and `pydantic.ValidationError` for bad values.
+    Another name than that of a saved one stays, for whoever knows it. Raises
+    `pydantic.ValidationError` for bad values.
     """
     name = fields.get("template")
-    if name is None or name in BUILT_IN_TEMPLATES:
+    if name is None or name in BUILT_IN_TEMPLATES or name not in (saved := _read()):
         return JobSpec.model_validate(fields)
-    saved = _read()
-    if name not in saved:
+    return JobSpec.model_validate({**saved[name], **fields, "template": None})
+
+
+def check_template(name: str) -> None:
+    """Raise `InputError` unless the template `name` is built in."""
+    if name not in BUILT_IN_TEMPLATES:
+        saved = _read()
         own = f"; saved by you: {', '.join(sorted(saved))}" if saved else ""
         raise InputError(
             f"there is no template {name!r}; there are {', '.join(BUILT_IN_TEMPLATES)}{own}"
         )
-    return JobSpec.model_validate({**saved[name], **fields, "template": None})
 
 
 def save_template(name: str, spec: JobSpec) -> Path:

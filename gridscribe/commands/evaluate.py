@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from gridscribe.console import StageProgress, err, out
+from gridscribe.commands.connection import AsJson
+from gridscribe.console import StageProgress, err, out, print_document
 from gridscribe.image_files import InputError, find_images
 from gridscribe.local import LocalImage, caption_images, local_captioning
-from gridscribe.sheet_files import written_whole
 from shared.csv_labels import filename_column, match_rows, parse_csv
 from shared.job_spec import JobSpec
 from shared.schemas import ImageCaption
@@ -33,9 +33,7 @@ def eval_labels(
     vocabulary: Annotated[
         str | None, typer.Option(help="Default: our own; 'imagenet' for its 1000 classes.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here too.")
-    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how well a model labels photos whose content is known."""
     labels = _read_truths(truth, find_images([folder]))
@@ -51,10 +49,10 @@ def eval_labels(
     evaluation = _evaluated(
         spec, [(label, captions[index]) for index, label in enumerate(labels.values())], truth
     )
-    _print(evaluation)
-    if json_file is not None:
-        with written_whole(json_file) as file:
-            file.write(evaluation.model_dump_json(indent=2).encode() + b"\n")
+    if as_json:
+        print_document(evaluation)
+    else:
+        _print(evaluation)
 
 
 def _read_truths(truth: Path, images: Sequence[Path]) -> dict[Path, str]:

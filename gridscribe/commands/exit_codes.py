@@ -6,7 +6,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gridscribe.client import ApiError, JobTimeoutError, ServerUnreachableError
+from gridscribe.client import (
+    ApiError,
+    ClientError,
+    JobTimeoutError,
+    ServerUnreachableError,
+    UnusableArgumentError,
+)
 from gridscribe.image_files import InputError
 from gridscribe.supervisor import StackError
 from shared.errors import ErrorCode, GridscribeError
@@ -26,16 +32,16 @@ class ExitCode(IntEnum):
     """The service refused the request."""
     TIMEOUT = 5
     """Waiting took longer than --timeout; the job goes on."""
+    INTERRUPTED = 130
+    """Ctrl+C; a job that was accepted goes on."""
 
 
 EXPECTED_ERRORS = (
-    ApiError,
+    ClientError,
     GridscribeError,
     InputError,
-    JobTimeoutError,
     OSError,
     RedisError,
-    ServerUnreachableError,
     StackError,
 )
 """Errors whose message tells the user all there is to know."""
@@ -43,7 +49,7 @@ EXPECTED_ERRORS = (
 
 def exit_code(error: BaseException) -> ExitCode:
     match error:
-        case InputError():
+        case InputError() | UnusableArgumentError():
             return ExitCode.USAGE
         case GridscribeError(code=ErrorCode.NO_READABLE_IMAGE | ErrorCode.COMPOSE_FAILED):
             return ExitCode.FAILED
@@ -57,3 +63,17 @@ def exit_code(error: BaseException) -> ExitCode:
             return ExitCode.TIMEOUT
         case _:
             return ExitCode.FAILED
+
+
+def hint(error: BaseException) -> str | None:
+    """What to do about `error`, where its own message does not say."""
+    match error:
+        case ServerUnreachableError():
+            return (
+                "is it running? `gridscribe dev` starts one here; --server or GRIDSCRIBE_SERVER"
+                " names another; `gridscribe doctor` looks what is wrong"
+            )
+        case ApiError(code=ErrorCode.UNAUTHENTICATED):
+            return "put a key into GRIDSCRIBE_API_KEY; `gridscribe keys create` makes one"
+        case _:
+            return None

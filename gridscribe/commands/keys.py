@@ -12,9 +12,10 @@ from redis import Redis
 from rich.markup import escape
 from rich.table import Table
 
-from gridscribe.console import err, out
+from gridscribe.commands.connection import AsJson, AsJsonLines
+from gridscribe.console import err, out, print_document, print_line
 from gridscribe.image_files import InputError
-from shared.api_keys import ApiKeys
+from shared.api_keys import ApiKey, ApiKeys
 from shared.job_lifecycle import connect
 from shared.settings import read_settings
 from shared.tenant_limits import TenantLimit, TenantLimits
@@ -51,21 +52,29 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="DURATION", help="As in 12h, 90d or 8w. Default: never.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, once: the service keeps only its hash."""
     lifetime = None if expires is None else _duration(expires)
     with _store() as redis:
         secret, key = ApiKeys(redis).create(tenant, name, lifetime)
-    out.print(secret, soft_wrap=True)
+    if as_json:
+        print_document({"secret": secret, **_fields(key)})
+    else:
+        out.print(secret, soft_wrap=True)
     until = f"until {_shown(key.expires)}" if key.expires else "until it is revoked"
     err.print(f"a key of tenant {key.tenant}, good {until}; it cannot be shown again")
 
 
 @app.command("list")
-def list_keys(tenant: AnyTenant = None) -> None:
+def list_keys(tenant: AnyTenant = None, as_json: AsJsonLines = False) -> None:
     """Show the keys there are, by their first characters."""
     with _store() as redis:
         found = ApiKeys(redis).find(tenant)
+    if as_json:
+        for key in found:
+            print_line(_fields(key))
+        return
     table = Table("key", "tenant", "name", "made", "expires")
     for key in found:
         table.add_row(
@@ -82,6 +91,7 @@ def list_keys(tenant: AnyTenant = None) -> None:
 def revoke(
     key: Annotated[str, typer.Argument(help="The key, or its first characters as listed.")],
     tenant: AnyTenant = None,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Refuse a key from now on."""
     with _store() as redis:
@@ -89,6 +99,8 @@ def revoke(
     if not revoked:
         raise InputError("there is no such key; 'gridscribe keys list' shows those there are")
     for gone in revoked:
+        if as_json:
+            print_line(_fields(gone))
         err.print(f"revoked {gone.prefix}... of tenant {gone.tenant}")
 
 
@@ -103,6 +115,7 @@ def limits(
     bytes_per_day: _Limit = None,
     queued_jobs: _Limit = None,
     reset: Annotated[bool, typer.Option("--reset", help="Back to everybody's limits.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Give a tenant limits of its own, and show those it has."""
     given = {
@@ -118,6 +131,9 @@ def limits(
         if new := {limit: value for limit, value in given.items() if value is not None}:
             own.set(tenant, new)
         held = own.get(tenant)
+    if as_json:
+        print_document({limit.value: held.get(limit) for limit in TenantLimit})
+        return
     for limit in TenantLimit:
         out.print(f"{limit}: {held.get(limit, 'as everybody')}")
 
@@ -137,3 +153,9 @@ def _duration(text: str) -> timedelta:
 
 def _shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _fields(key: ApiKey) -> dict[str, object]:
+    """Times as other answers have them."""
+    kept = key.model_dump(exclude={"created_at", "expires_at"})
+    return {**kept, "created_at": key.created, "expires_at": key.expires}

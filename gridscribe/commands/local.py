@@ -9,23 +9,28 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from gridscribe.commands.connection import AsJson, AsJsonLines, connect
 from gridscribe.commands.exit_codes import EXPECTED_ERRORS, ExitCode
-from gridscribe.commands.spec_options import takes_spec, with_format_of
+from gridscribe.commands.spec_options import takes_service_spec, takes_spec, with_format_of
 from gridscribe.console import (
     StageProgress,
     err,
     out,
+    print_document,
     print_error,
     print_labels,
+    print_line,
     print_warnings,
 )
 from gridscribe.image_files import InputError, find_images
 from gridscribe.local import LocalSheet, local_captioning, make_sheet
+from gridscribe.saved_templates import check_template
 from gridscribe.unpack import CSV_NAME
 from gridscribe.unpack import unpack as unpack_sheets
 from shared.job_spec import JobSpec
 from shared.labels import compares_features
 from shared.layout import plan_sheet
+from shared.layout_preview import preview_of
 from shared.settings import Settings
 from shared.templates import apply_template
 
@@ -44,6 +49,7 @@ def export(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show labels and all warnings.")
     ] = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Make a sheet on this machine, without a service."""
     if len(paths) < 2:
@@ -77,27 +83,41 @@ def export(
                 failed += 1
                 print_error(f"{sources[0]}: {error}")
             else:
-                _report(sheet, verbose=verbose)
+                _report(sheet, verbose=verbose, as_json=as_json)
     if failed:
         print_error(f"{failed} of {len(sheets)} folders failed")
         raise typer.Exit(ExitCode.FAILED)
 
 
-@takes_spec
+@takes_service_spec
 def preview(
     *,
     spec: JobSpec,
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[DIR_OR_FILES...]")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Images, where none are named.")] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask this service, by its own limits.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say how large a sheet would be, without making it."""
     if bool(paths) == bool(count):
         raise InputError("preview needs either images or --count")
     images = count or len(find_images(paths or []))
-    layout = plan_sheet(apply_template(spec), images, max_pixels=Settings().max_sheet_pixels)
-    pages = f"{len(layout.pages)} page(s)"
-    out.print(f"{images} images in {layout.rows} rows and {layout.cols} columns, {pages}")
-    for page in layout.pages:
+    if server:
+        with connect(server) as client:
+            found = client.jobs.preview(images, spec)
+    else:
+        if spec.template:
+            check_template(spec.template)
+        limit = Settings().max_sheet_pixels
+        found = preview_of(plan_sheet(apply_template(spec), images, max_pixels=limit))
+    if as_json:
+        print_document(found)
+        return
+    pages = f"{len(found.pages)} page(s)"
+    out.print(f"{images} images in {found.rows} rows and {found.cols} columns, {pages}")
+    for page in found.pages:
         out.print(f"page {page.page}: {page.width} x {page.height} pixels")
 
 
@@ -109,9 +129,12 @@ def unpack(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new folder. Default: the sheet's name.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take sheets apart: each picture as a PNG, and a CSV of labels that export reads."""
     unpacked = unpack_sheets(sheets, output or sheets[0].with_suffix(""))
+    if as_json:
+        print_document(unpacked)
     if unpacked.without_picture:
         err.print(
             f"[yellow]warning:[/] {unpacked.without_picture} image(s) have no picture on the sheet"
@@ -133,8 +156,10 @@ def _batch_sheets(
     return sheets
 
 
-def _report(sheet: LocalSheet, *, verbose: bool) -> None:
-    if verbose:
+def _report(sheet: LocalSheet, *, verbose: bool, as_json: bool) -> None:
+    if as_json:
+        print_line(sheet)
+    elif verbose:
         print_labels(sheet.manifest.images)
     print_warnings(sheet.manifest.warnings, every=verbose)
     for page in sheet.pages:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from gridscribe.client import Client
-from gridscribe.commands.remote import DEFAULT_SERVER, Server
+from gridscribe.client import DEFAULT_SERVER
+from gridscribe.commands.connection import Server, connect
 from gridscribe.console import err, out
 from gridscribe.image_files import InputError
 from shared.inbound_sources import Adapter, Source, SourceAuth, SourceRequest
@@ -78,7 +78,7 @@ def create(
         "secret": os.environ.get("GRIDSCRIBE_SOURCE_SECRET"),
     }
     request = _request({key: value for key, value in fields.items() if value is not None}, spec)
-    with _connect(server) as client:
+    with connect(server) as client:
         source = client.sources.create(request)
     if as_json:
         out.print_json(source.model_dump_json(exclude_unset=True))
@@ -92,7 +92,7 @@ def create(
 @app.command("list")
 def list_sources(server: Server = DEFAULT_SERVER) -> None:
     """Show your sources and what has come of each."""
-    with _connect(server) as client:
+    with connect(server) as client:
         found = client.sources.list()
     table = Table("source", "name", "adapter", "auth", "taken", "refused", "last event")
     for source in found:
@@ -111,7 +111,7 @@ def list_sources(server: Server = DEFAULT_SERVER) -> None:
 @app.command()
 def show(source_id: SourceId, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Show a source and the log of its grids."""
-    with _connect(server) as client:
+    with connect(server) as client:
         source = client.sources.get(source_id)
     if as_json:
         out.print_json(source.model_dump_json(exclude_unset=True))
@@ -122,7 +122,7 @@ def show(source_id: SourceId, server: Server = DEFAULT_SERVER, as_json: AsJson =
 @app.command()
 def delete(source_id: SourceId, server: Server = DEFAULT_SERVER) -> None:
     """Remove a source; its events are refused from now on."""
-    with _connect(server) as client:
+    with connect(server) as client:
         client.sources.delete(source_id)
 
 
@@ -164,10 +164,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not (equals and there and here):
         raise InputError(f"--path-map {text!r}: write the farm's beginning, '=' and the one here")
     return there, here
-
-
-def _connect(server: str) -> Client:
-    return Client(server, api_key=os.environ.get("GRIDSCRIBE_API_KEY"))
 
 
 def _shown(moment: datetime | None) -> str:

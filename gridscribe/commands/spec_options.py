@@ -10,8 +10,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
+from gridscribe.commands.connection import (
+    complete_model,
+    complete_template,
+    complete_vocabulary,
+)
 from gridscribe.image_files import InputError
-from gridscribe.saved_templates import save_template, spec_from
+from gridscribe.saved_templates import check_template, save_template, spec_from
 from shared.job_spec import CsvEncoding, JobSpec, LabelPosition, Overflow, ResizeMode, SheetFormat
 
 ResultT = TypeVar("ResultT")
@@ -50,7 +55,9 @@ def spec_options(
     auto_axes: Annotated[
         bool | None, _LAYOUT("--auto-axes", help="Find the two columns of an X/Y plot.")
     ] = None,
-    template: Annotated[str | None, _LAYOUT(help="A preset; other options win.")] = None,
+    template: Annotated[
+        str | None, _LAYOUT(help="A preset; other options win.", autocompletion=complete_template)
+    ] = None,
     save_as: Annotated[
         str | None, _LAYOUT("--save-template", metavar="NAME", help="Keep this layout.")
     ] = None,
@@ -70,7 +77,9 @@ def spec_options(
     use_clip: Annotated[
         bool | None, _LABELS("--use-clip", help="Caption images that have no label.")
     ] = None,
-    clip_model: Annotated[str | None, _LABELS(help="Default: the service's own.")] = None,
+    clip_model: Annotated[
+        str | None, _LABELS(help="Default: the service's own.", autocompletion=complete_model)
+    ] = None,
     min_confidence: Annotated[
         float | None, _LABELS(help="Below it CLIP keeps silent, 0 to 1.")
     ] = None,
@@ -82,7 +91,15 @@ def spec_options(
         _LABELS(exists=True, dir_okay=False, help="The same, one a line; commas stay."),
     ] = None,
     vocabulary: Annotated[
-        str | None, _LABELS(help="One of the service's vocabularies; default: its own.")
+        str | None,
+        _LABELS(
+            help="One of the service's vocabularies; default: its own.",
+            autocompletion=complete_vocabulary,
+        ),
+    ] = None,
+    prompt_templates: Annotated[
+        list[str] | None,
+        _LABELS("--prompt-template", metavar="TEXT", help="As in 'a photo of a {}'; repeat."),
     ] = None,
     resize_mode: Annotated[ResizeMode | None, _PICTURES(help="How pictures fit.")] = None,
     resize: Annotated[
@@ -134,6 +151,7 @@ def spec_options(
         min_confidence=min_confidence,
         candidates=_candidates(candidates, candidates_file),
         vocabulary=vocabulary,
+        prompt_templates=prompt_templates or None,
         resize_mode=resize_mode,
         preprocessing=preprocessing or None,
     )
@@ -147,13 +165,28 @@ def spec_options(
 
 
 def takes_spec(command: Callable[..., ResultT]) -> Callable[..., ResultT]:
-    """Give `command` the options of `spec_options`; it gets the spec as its argument `spec`."""
+    """Give `command` the options of `spec_options`; it gets the spec as its argument `spec`.
+
+    A template that it names is built in or saved on this machine.
+    """
+    return _takes_spec(command, of_service=False)
+
+
+def takes_service_spec(command: Callable[..., ResultT]) -> Callable[..., ResultT]:
+    """The same for a service, which may know more templates."""
+    return _takes_spec(command, of_service=True)
+
+
+def _takes_spec(command: Callable[..., ResultT], *, of_service: bool) -> Callable[..., ResultT]:
     shared = inspect.signature(spec_options).parameters
     own = inspect.signature(command).parameters
 
     @functools.wraps(command)
     def run(**given: Any) -> ResultT:
-        spec = spec_options(**{name: given.pop(name) for name in shared})
+        options = {name: given.pop(name) for name in shared}
+        spec = spec_options(**options)
+        if spec.template and not of_service:
+            check_template(spec.template)
         return command(spec=spec, **given)
 
     # typer reads a command's options off its signature.

@@ -72,14 +72,14 @@ def demo(
         ready = time.monotonic()
         with Client(stack.base_url) as client:
             with StageProgress() as progress:
-                job = client.create_job(
-                    spec, find_images([SAMPLES]), on_upload=progress.show_upload
+                job = client.jobs.create(
+                    find_images([SAMPLES]), spec, on_upload=progress.show_upload
                 )
-                job = client.wait(job.id, on_progress=progress.show_job)
+                job = client.jobs.wait(job.id, on_progress=progress.show_job)
             if job.status is not JobStatus.SUCCEEDED:
                 print_error(job.error.detail if job.error else f"the job ended as {job.status}")
                 raise typer.Exit(ExitCode.FAILED)
-            (sheet,) = client.download(job.id, output / "grid.png")
+            (sheet,) = client.jobs.download(job.id, output / "grid.png")
         done = time.monotonic()
     print_labels(job.images)
     print_warnings(job.warnings)

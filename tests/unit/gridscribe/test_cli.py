@@ -1,15 +1,13 @@
 """The command line in this very process, against a scripted server or, for `export`, for real."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from gridscribe.cli import main
 from shared.job_spec import JobSpec
+from tests.fixtures.command_line import Run
 from tests.unit.gridscribe.scripted_server import (
     Answer,
     ScriptedServer,
@@ -17,23 +15,6 @@ from tests.unit.gridscribe.scripted_server import (
     problem_answer,
 )
 from tests.unit.pipeline.metadata.carriers import png
-
-Run = Callable[..., int]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in an empty folder of its own; gives the exit code."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["gridscribe", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0)
-
-    return run
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gridscribe.image_files import InputError
-from gridscribe.saved_templates import save_template, spec_from
+from gridscribe.saved_templates import check_template, save_template, spec_from
 from shared.templates import apply_template
 
 
@@ -29,7 +29,7 @@ def test_layout_based_on_a_built_in_template_keeps_its_values() -> None:
 def test_unknown_template_lists_built_in_and_saved_ones() -> None:
     save_template("mine", spec_from({}))
     with pytest.raises(InputError, match=r"no template 'x'; there are default, .*by you: mine"):
-        spec_from({"template": "x"})
+        check_template("x")
 
 
 def test_built_in_template_cannot_be_replaced() -> None:
