@@ -24,6 +24,7 @@ from api.request_metrics import RequestMetrics
 from api.routes import (
     catalog,
     compat,
+    deliveries,
     health,
     inbound,
     job_actions,
@@ -37,11 +38,13 @@ from api.routes import (
     templates,
     uploads,
     web_page,
+    webhook_endpoints,
 )
 from api.service_metrics import ServiceMetrics, brought_regularly
 from api.source_service import SourceService
 from api.tracing import SPANS
 from api.upload_service import UploadService
+from api.webhook_service import WebhookService
 from shared.counters import Counters
 from shared.job_signals import JobSignals
 from shared.job_store import JobStore, connect
@@ -52,6 +55,8 @@ from shared.source_store import SourceStore
 from shared.template_store import TemplateStore
 from shared.tracing import configure_tracing
 from shared.url_guard import UrlGuard
+from shared.webhook_deliveries import DeliveryLog
+from shared.webhook_endpoints import EndpointStore
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -83,6 +88,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         templates,
         relabel,
         sources,
+        webhook_endpoints,
+        deliveries,
     ):
         app.include_router(
             routes.router,
@@ -124,6 +131,9 @@ async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> Asy
             sources=SourceService(source_store),
             reception=await opened.enter_async_context(
                 opened_reception(redis, source_store, job_service, guard, settings)
+            ),
+            webhooks=WebhookService(
+                EndpointStore(redis, settings), DeliveryLog(redis), job_service, guard
             ),
             grids=opened.enter_context(opened_grids(job_service, storage, settings)),
         )

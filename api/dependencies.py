@@ -23,6 +23,7 @@ from api.readiness import ReadinessService
 from api.service_metrics import ServiceMetrics
 from api.source_service import SourceService
 from api.upload_service import UploadService
+from api.webhook_service import WebhookService
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings
@@ -49,6 +50,7 @@ class Services:
     metrics: ServiceMetrics
     sources: SourceService
     reception: Reception
+    webhooks: WebhookService
     grids: GridService | None
     """Where the old service's endpoints are on."""
 

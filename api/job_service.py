@@ -30,6 +30,8 @@ from shared.schemas import JobStatus, SourceImage, StoredPage, StoredResult
 from shared.settings import Settings
 from shared.template_store import TemplateStore
 from shared.templates import apply_template
+from shared.url_guard import UrlGuard
+from shared.webhooks import check_receiver
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class JobService:
         self._templates = templates
         self._storage = storage
         self._settings = settings
+        self._guard = UrlGuard.of(settings)
 
     async def submit(
         self,
@@ -182,6 +185,8 @@ class JobService:
         spec = apply_template(submission.spec, own)
         check_model(spec, self._settings)
         check_vocabulary(spec, self._settings)
+        if spec.webhook is not None:
+            check_receiver(self._guard, spec.webhook.url, "spec.webhook.url")
         images, warnings = submission.images, submission.warnings
         table = (
             None if submission.csv is None else _parse_csv_part(submission.csv, spec.csv_encoding)
@@ -202,11 +207,12 @@ class JobService:
         return NewJob(
             id=submission.job_id,
             tenant=tenant,
-            spec=spec,
+            spec=spec.with_webhook_secret(None),
             images=images,
             to_caption=_to_caption(images, spec),
             has_csv=table is not None or submission.has_matched_rows,
             warnings=warnings,
+            webhook=spec.webhook,
         )
 
 

@@ -14,6 +14,7 @@ from shared.job_spec import JobRequest, RelabelRequest, Template
 from shared.layout_preview import PreviewRequest
 from shared.schemas import Manifest, PresignRequest, Problem
 from shared.templates import NamedTemplate
+from shared.webhooks import NewWebhookEndpoint, SecretRotation, WebhookEndpointChange
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -27,6 +28,9 @@ _REFERENCED = (
     NamedTemplate,
     Template,
     SourceRequest,
+    NewWebhookEndpoint,
+    WebhookEndpointChange,
+    SecretRotation,
 )
 """Models that routes name without FastAPI's help."""
 

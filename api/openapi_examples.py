@@ -29,6 +29,15 @@ _LABELED = {
     "label_source": "clip",
     "confidence": 0.83,
 }
+_DELIVERY_ID = "msg_4cf1f9a6e1b24be0a5a7c2a1f0d9e8b7"
+_ENDPOINT = {
+    "id": "01981c2e-5f02-7d11-9a44-83c0be5517ab",
+    "url": "https://studio.example/hooks/gridscribe",
+    "events": ["job.succeeded", "job.failed"],
+    "description": "posts sheets to the channel",
+    "created_at": "2026-04-30T09:00:00Z",
+    "disabled": False,
+}
 _BOX = {"x": 10, "y": 10, "width": 256, "height": 256}
 
 EXAMPLES: dict[str, Any] = {
@@ -60,6 +69,42 @@ EXAMPLES: dict[str, Any] = {
         "quiet_seconds": 120,
     },
     "Receipt": {"accepted": 1, "duplicate": 0, "ignored": 0},
+    "NewWebhookEndpoint": {
+        "url": "https://studio.example/hooks/gridscribe",
+        "events": ["job.succeeded", "job.failed"],
+        "description": "posts sheets to the channel",
+    },
+    "WebhookEndpointChange": {"disabled": False},
+    "SecretRotation": {"overlap_seconds": 3600},
+    "WebhookEndpoint": _ENDPOINT,
+    "NewlyMadeEndpoint": {
+        **_ENDPOINT,
+        "secret": "whsec_Zm9yIGV4YW1wbGVzIG9ubHksIG5ldmVyIGZvciB1c2U=",
+    },
+    "Delivery": {
+        "id": _DELIVERY_ID,
+        "type": "job.succeeded",
+        "job_id": "019ceb98-cc48-7bd1-8e2c-9d4f5a6b7c8d",
+        "endpoint_id": _ENDPOINT["id"],
+        "url": "https://studio.example/hooks/gridscribe",
+        "state": "pending",
+        "created_at": "2026-05-01T09:00:00Z",
+        "next_attempt_at": "2026-05-01T09:00:06Z",
+        "attempts": [
+            {
+                "attempt": 1,
+                "at": "2026-05-01T09:00:00Z",
+                "duration_ms": 212,
+                "status": 503,
+                "answer": "restarting",
+                "error": "it answered 503, not 2xx",
+            }
+        ],
+        "urls": {
+            "self": f"https://sheets.example/v1/deliveries/{_DELIVERY_ID}",
+            "redeliver": f"https://sheets.example/v1/deliveries/{_DELIVERY_ID}/redeliver",
+        },
+    },
     "Manifest": {
         "version": 1,
         "rows": 1,
@@ -123,6 +168,9 @@ DETAILS: dict[str, str] = {
     "job_not_cancelable": "the job ended as succeeded already",
     "job_not_retryable": "the job is running; only a failed or canceled one can be retried",
     "result_not_ready": "the job is running; ask again when its status is 'succeeded'",
+    "endpoint_not_found": "there is no webhook endpoint '...'",
+    "endpoint_disabled": "the webhook endpoint is disabled: its receiver answered 410 Gone",
+    "delivery_not_found": "there is no delivery '...', or its log has expired",
     "idempotency_in_progress": "another request with this Idempotency-Key is still being accepted;"
     " send this one again shortly to get its job",
     "idempotency_mismatch": "this Idempotency-Key was used with a different payload; use a new key",

@@ -6,7 +6,11 @@ POLL_SECONDS = 1
 """How long a caller should wait before it asks again how far a job is."""
 
 _HEADERS = {
-    "Location": ("The job's own address.", {"type": "string", "format": "uri"}, None),
+    "Location": (
+        "The address of the job, or of what was made.",
+        {"type": "string", "format": "uri"},
+        None,
+    ),
     "Retry-After": ("Seconds to wait before asking again.", {"type": "integer"}, 1),
     "ETag": ("Changes with the answer; for `If-None-Match`.", {"type": "string"}, '"6c1f3a"'),
     "Preference-Applied": ("The wait that was granted.", {"type": "string"}, "wait=10"),

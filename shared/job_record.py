@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import TypeAdapter
 
 from shared.errors import ErrorCode
-from shared.job_spec import JobSpec
+from shared.job_spec import JobSpec, JobWebhook
 from shared.schemas import JobStatus, JobWarning, LabeledImage, SourceImage, Stage, StoredResult
 
 RECORD_VERSION = 1
@@ -33,6 +33,8 @@ class NewJob:
     has_csv: bool = False
     """A CSV came with the job, whether or not it has rows for these images."""
     warnings: tuple[JobWarning, ...] = ()
+    webhook: JobWebhook | None = None
+    """With its secret, which the spec that is stored does not have."""
     cancel_after: timedelta | None = None
     """Time after which it is canceled, counted from each time that it is queued."""
 
@@ -42,7 +44,7 @@ class JobInputs:
     """What a job was made of."""
 
     spec: JobSpec
-    """With its template applied."""
+    """With its template applied, and the secret of its webhook."""
     images: tuple[SourceImage, ...]
     has_csv: bool
     """A CSV came with the job; its rows are with the images."""

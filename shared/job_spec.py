@@ -16,6 +16,8 @@ from pydantic import (
 )
 from pydantic_extra_types.color import Color
 
+from shared.webhook_signature import WebhookSecret
+
 
 class StrictModel(BaseModel):
     """Refuses unknown fields by name and cannot be changed."""
@@ -185,6 +187,32 @@ class Axes(StrictModel):
         return self
 
 
+class WebhookEvent(StrEnum):
+    """What receivers of webhooks may be told."""
+
+    STARTED = "job.started"
+    PROGRESS = "job.progress"
+    """Once a second at most."""
+    SUCCEEDED = "job.succeeded"
+    FAILED = "job.failed"
+    CANCELED = "job.canceled"
+    EXPIRED = "job.expired"
+
+
+WebhookUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+WebhookEvents = Annotated[tuple[WebhookEvent, ...], Field(min_length=1, max_length=20)]
+ENDS = (WebhookEvent.SUCCEEDED, WebhookEvent.FAILED, WebhookEvent.CANCELED)
+
+
+class JobWebhook(StrictModel):
+    """Who is told of this one job."""
+
+    url: WebhookUrl
+    events: WebhookEvents = ENDS
+    secret: WebhookSecret | None = None
+    """Signs the messages, `whsec_...`; never shown again. Without one they are not signed."""
+
+
 Sort = Annotated[str, StringConstraints(pattern=r"^(name|similarity|column:.{1,200})$")]
 
 
@@ -238,8 +266,18 @@ class JobSpec(Template):
     """Show pictures that look the same as one, with their number on it."""
     ttl_seconds: Annotated[int, Field(ge=60, le=90 * 24 * 3600)] | None = None
     priority: Priority = Priority.NORMAL
+    webhook: JobWebhook | None = None
+    """Beside your stored endpoints, `/v1/webhook-endpoints`."""
     metadata: Metadata = Field(default_factory=dict)
     """The caller's own; returned as it came."""
+
+    def with_webhook_secret(self, secret: str | None) -> Self:
+        """The same with another secret for its webhook; None is how it may be stored and shown."""
+        if self.webhook is None or self.webhook.secret == secret:
+            return self
+        known = {} if secret is None else {"secret": secret}
+        webhook = JobWebhook(url=self.webhook.url, events=self.webhook.events, **known)
+        return self.model_copy(update={"webhook": webhook})
 
     @property
     def has_smart_labels(self) -> bool:

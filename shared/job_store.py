@@ -30,6 +30,7 @@ from shared.keyspace import PREFIX, script_source
 from shared.schemas import JobStatus, SourceImage, StoredUpload
 from shared.settings import Settings
 from shared.tenant_limits import daily_quotas, quota_error
+from shared.webhooks import host_of
 from shared.work_units import WorkerKind, WorkerStamp, caption_units, parse_stamps
 
 RESERVATION_SECONDS = 30.0
@@ -108,6 +109,11 @@ class JobStore:
             "ttl_ms": (job.spec.ttl_seconds or settings.job_ttl_seconds) * 1000,
             "priority_rank": _PRIORITY_RANK[job.spec.priority],
         }
+        if job.webhook is not None:
+            fields["webhook_url"] = job.webhook.url
+            fields["webhook_host"] = host_of(job.webhook.url)
+            fields["webhook_events"] = " ".join(job.webhook.events)
+            fields["webhook_secret"] = job.webhook.secret or ""
         if job.cancel_after is not None:
             fields["cancel_after_ms"] = round(job.cancel_after.total_seconds() * 1000)
         reply = await self._create(
@@ -182,12 +188,12 @@ class JobStore:
         """What the job was made of; raises as `get` does."""
         key = f"{PREFIX}job:{job_id}"
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(key, (*RECORD_FIELDS, "has_csv"))
+            pipe.hmget(key, (*RECORD_FIELDS, "has_csv", "webhook_secret"))
             pipe.hgetall(f"{key}:images")
-            (*values, has_csv), images = await pipe.execute()
+            (*values, has_csv, secret), images = await pipe.execute()
         record = StoredJob(_checked(tenant, job_id, values), None).record()
         return JobInputs(
-            spec=record.spec,
+            spec=record.spec.with_webhook_secret(secret or None),
             images=tuple(
                 SourceImage.model_validate_json(images[str(index)])
                 for index in range(record.image_count)

@@ -8,9 +8,12 @@ from importlib import resources
 
 PREFIX = "{gridscribe}:"
 
+_SHARED = ("common", "deliveries")
+
 
 @cache
 def script_source(*names: str) -> str:
     """The script named last, before it those it builds on and what all scripts share."""
     folder = resources.files("shared") / "lua"
-    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("common", *names))
+    parts = (*_SHARED, *names)
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, IPvAnyNetwork, field_validator
+from pydantic import AliasChoices, Field, IPvAnyNetwork, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.logging import LogFormat
@@ -112,13 +112,23 @@ class Settings(BaseSettings):
     # Addresses that callers name: images by URL, webhooks.
     allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     """Networks that are not public and may be connected to all the same, comma separated."""
-    allowed_ports: Annotated[tuple[int, ...], NoDecode] = (80, 443)
+    allowed_ports: Annotated[tuple[int, ...] | None, NoDecode] = (80, 443)
+    """Comma separated, or `*` for every port, which is None here."""
     fetch_timeout_seconds: float = Field(default=30.0, gt=0)
     """For one image by URL, from the first step to its last byte."""
     fetch_total_seconds: float = Field(default=120.0, gt=0)
     """For all images by URL of one request."""
     fetch_concurrency: int = Field(default=4, ge=1)
     """Images by URL that one request fetches at once."""
+    # Webhooks: docs/webhooks.md.
+    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")] = ""
+    """Where callers reach the API, for the links in webhooks; empty leaves them paths."""
+    webhook_timeout_seconds: float = Field(default=15.0, gt=0)
+    """For one attempt, from the first step to the last byte of the answer that is read."""
+    webhook_concurrency: int = Field(default=256, ge=1)
+    """Attempts that one deliverer has under way at once."""
+    webhook_host_concurrency: int = Field(default=8, ge=1)
+    """Attempts under way at once for one tenant at one host."""
     max_event_listeners: int = Field(default=1000, ge=0)
     """Callers that one API process lets listen to jobs at once, or wait for one to end."""
     max_event_listeners_per_tenant: int = Field(default=100, ge=0)
@@ -142,6 +152,8 @@ class Settings(BaseSettings):
     job_ttl_seconds: int = 7 * 24 * 3600
     upload_ttl_seconds: int = 24 * 3600
     idempotency_ttl_seconds: int = 24 * 3600
+    delivery_ttl_seconds: int = Field(default=3 * 24 * 3600, ge=60)
+    """For the log of a webhook's delivery, once it has ended."""
 
     @field_validator(
         "clip_models",
@@ -156,6 +168,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("allowed_ports", mode="before")
+    @classmethod
+    def _every_port(cls, value: object) -> object:
+        return None if value in ("*", ("*",)) else value
 
     @property
     def celery_broker_url(self) -> str:

@@ -62,6 +62,7 @@ _SPECIAL: tuple[tuple[str, str], ...] = (
     ("ff00::/8", "multicast"),
 )
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
+_FEW_CONNECTIONS = httpx.Limits(max_connections=10)
 
 
 class ForbiddenUrlError(Exception):
@@ -107,16 +108,19 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class UrlGuard:
-    """What may be connected to. An operator may allow networks and ports; a caller never can."""
+    """What may be connected to. An operator may allow networks and ports; a caller never can.
+
+    `allowed_ports` of None are all of them.
+    """
 
     def __init__(
         self,
         allowed_networks: Iterable[Network] = (),
-        allowed_ports: Iterable[int] = (80, 443),
+        allowed_ports: Iterable[int] | None = (80, 443),
         resolver: Resolver = resolve,
     ) -> None:
         self._networks = tuple(allowed_networks)
-        self._ports = frozenset(allowed_ports)
+        self._ports = None if allowed_ports is None else frozenset(allowed_ports)
         self._resolve = resolver
 
     @classmethod
@@ -139,7 +143,7 @@ class UrlGuard:
         if parsed.userinfo:
             raise ForbiddenUrlError("it must not hold a user name or a password")
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
-        if port not in self._ports:
+        if self._ports is not None and port not in self._ports:
             listed = ", ".join(map(str, sorted(self._ports)))
             raise ForbiddenUrlError(f"port {port} is not allowed; allowed: {listed}")
         return parsed
@@ -153,14 +157,18 @@ class UrlGuard:
 
 
 def guarded_client(
-    guard: UrlGuard, *, timeout: httpx.Timeout, verify: ssl.SSLContext | None = None
+    guard: UrlGuard,
+    *,
+    timeout: httpx.Timeout,
+    verify: ssl.SSLContext | None = None,
+    limits: httpx.Limits = _FEW_CONNECTIONS,
 ) -> httpx.AsyncClient:
     """A client whose every request raises `ForbiddenUrlError` where `guard` forbids it.
 
     It keeps no cookies: what one server sets is no other caller's business.
     """
     return httpx.AsyncClient(
-        transport=_GuardedTransport(guard, verify or _public_authorities()),
+        transport=_GuardedTransport(guard, verify or _public_authorities(), limits),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=timeout,
         trust_env=False,
@@ -174,13 +182,17 @@ def _public_authorities() -> ssl.SSLContext:
 
 
 class _GuardedTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, guard: UrlGuard, context: ssl.SSLContext) -> None:
+    def __init__(self, guard: UrlGuard, context: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(trust_env=False)
         self._guard = guard
         if not isinstance(self._pool, httpcore.AsyncConnectionPool):
             raise TypeError("this httpx keeps its connections elsewhere: the guard has no hold")
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, network_backend=_GuardedBackend(guard)
+            ssl_context=context,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_GuardedBackend(guard),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -17,6 +17,7 @@ class WorkerKind(StrEnum):
     CAPTION = "caption"
     COMPOSE = "compose"
     DISPATCHER = "dispatcher"
+    DELIVERER = "deliverer"
 
 
 @dataclass(frozen=True, slots=True)

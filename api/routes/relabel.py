@@ -39,6 +39,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/relabel", tags=["jobs"])
             Code.UNKNOWN_COLUMN,
             Code.UNKNOWN_TEMPLATE,
             Code.UNKNOWN_VOCABULARY,
+            Code.URL_NOT_ALLOWED,
             Code.MODEL_NOT_OFFERED,
             Code.SHEET_TOO_LARGE,
             Code.IMAGES_DO_NOT_FIT,

@@ -14,6 +14,7 @@
 -- idempotency:TENANT:KEY   hash: the job it made, or the one that is being accepted
 -- counters          hash, name|label... -> number
 -- source:ID..., sources:TENANT, collection:ID...   what inbound.lua tells of
+-- Those of webhooks stand in deliveries.lua.
 local P = KEYS[1]
 
 local function now_ms()
@@ -22,6 +23,8 @@ local function now_ms()
 end
 
 local NOW = now_ms()
+
+local announce -- stores the deliveries of an event of a job: deliveries.lua
 
 local function job_key(id, part)
   return P .. 'job:' .. id .. (part and (':' .. part) or '')
@@ -59,6 +62,9 @@ local function tell(id)
     'status', status, 'stage', stage, 'captions_done', captions_done, 'composed', composed)
   redis.call('HSET', key, 'told', standing, 'told_progress', progress, 'told_at', NOW, 'last_event', event)
   redis.call('PUBLISH', P .. 'changes', id)
+  if status == 'running' and job[5] and string.find(job[5], '^running') then
+    announce(id, 'job.progress')
+  end
 end
 
 -- Wakes one waiting dispatcher; one token is enough for all that is due.
@@ -181,6 +187,7 @@ local function finish(id, status, ...)
   redis.call('ZREM', P .. 'deadlines', id)
   redis.call('ZADD', P .. 'expiry', expires_at, id)
   tell(id)
+  announce(id, 'job.' .. status)
   -- Who was cut off resumes by then; later the record alone says it all.
   redis.call('PEXPIRE', job_key(id, 'events'), EVENTS_KEPT_MS)
 end

@@ -11,6 +11,7 @@ if is_terminal(field(id, 'status')) then
 else
   stop(id)
 end
+drop_deliveries(id)
 redis.call('DEL', job_key(id, 'events'))
 redis.call('PUBLISH', P .. 'changes', id)
 return 1

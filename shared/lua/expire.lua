@@ -2,6 +2,7 @@
 local limit = tonumber(ARGV[1])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', NOW, 'LIMIT', 0, limit)) do
   redis.call('HSET', job_key(id), 'status', 'expired')
+  announce(id, 'job.expired')
   redis.call('ZREM', P .. 'expiry', id)
   redis.call('ZADD', P .. 'expired', NOW, id)
 end

@@ -3,7 +3,7 @@
 local id, keep_ms = ARGV[1], ARGV[2]
 local tenant, deleted = field(id, 'tenant'), field(id, 'deleted')
 redis.call('DEL', job_key(id), job_key(id, 'images'), job_key(id, 'units'), job_key(id, 'pending'),
-  job_key(id, 'captions'), job_key(id, 'events'))
+  job_key(id, 'captions'), job_key(id, 'events'), job_key(id, 'deliveries'))
 redis.call('ZREM', P .. 'expired', id)
 if not tenant then return 0 end
 redis.call('ZREM', P .. 'jobs:' .. tenant, id)

@@ -9,9 +9,10 @@ redis.call('ZADD', P .. 'leases:' .. kind_of(unit), NOW + lease_ms, id .. '|' ..
 redis.call('HSET', job_key(id), 'status', 'running',
   'stage', unit == 'compose' and 'composing' or 'captioning',
   'attempts', math.max(number_field(id, 'attempts'), state.attempt))
-redis.call('HSETNX', job_key(id), 'started_at', NOW)
+local is_first = redis.call('HSETNX', job_key(id), 'started_at', NOW) == 1
 redis.call('ZREM', P .. 'queued', id)
 tell(id)
+if is_first then announce(id, 'job.started') end
 local reply = {field(id, 'spec')}
 local lo, hi = string.match(unit, '^caption:(%d+):(%d+)$')
 if lo then

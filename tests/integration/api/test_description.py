@@ -21,7 +21,7 @@ from schemathesis.checks import (
 from api.access import REFUSALS
 from api.openapi_examples import DETAILS, EXAMPLES
 from api.reference import document, reference_page
-from shared import inbound_sources, job_spec, layout_preview, schemas
+from shared import inbound_sources, job_spec, layout_preview, schemas, webhooks
 from shared.api_keys import KEYS, ApiKeys
 from shared.errors import ErrorCode
 from shared.problems import STATUSES
@@ -52,7 +52,7 @@ def test_the_committed_document_is_current() -> None:
 def test_an_example_is_of_the_shape_that_it_shows(name: str) -> None:
     model: type[BaseModel] = next(
         getattr(module, name)
-        for module in (schemas, job_spec, layout_preview, inbound_sources)
+        for module in (schemas, job_spec, layout_preview, inbound_sources, webhooks)
         if hasattr(module, name)
     )
     TypeAdapter(model).validate_python(EXAMPLES[name])

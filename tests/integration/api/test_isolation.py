@@ -64,10 +64,22 @@ def make_source(client: httpx.Client) -> str:
     return str(client.post("/v1/sources", json=SOURCE).json()["id"])
 
 
+def make_endpoint(client: httpx.Client) -> str:
+    made = client.post("/v1/webhook-endpoints", json={"url": "https://studio.example/"})
+    return str(made.json()["id"])
+
+
+def make_delivery(client: httpx.Client) -> str:
+    tried = client.post(f"/v1/webhook-endpoints/{make_endpoint(client)}/test")
+    return str(tried.json()["id"])
+
+
 MAKERS: dict[str, Callable[[httpx.Client], str]] = {
     "job_id": make_job,
     "name": make_template,
     "source_id": make_source,
+    "endpoint_id": make_endpoint,
+    "delivery_id": make_delivery,
 }
 """For each path parameter, what makes a thing of the client's own and gives its name."""
 
@@ -155,6 +167,25 @@ def events_are_let_in_by_the_secret_of_their_source(
     assert (told["job_id"], told["outcome"]) == ("7", "render_failed")
 
 
+def strangers_do_not_see_an_endpoint(owner: httpx.Client, stranger: httpx.Client) -> None:
+    endpoint = make_endpoint(owner)
+    listed = [
+        {it["id"] for it in client.get("/v1/webhook-endpoints").json()["data"]}
+        for client in (owner, stranger)
+    ]
+    assert endpoint in listed[0]
+    assert endpoint not in listed[1]
+
+
+def strangers_do_not_change_an_endpoint(owner: httpx.Client, stranger: httpx.Client) -> None:
+    address = f"/v1/webhook-endpoints/{make_endpoint(owner)}"
+    change = {"url": "https://elsewhere.example/"}
+    refused = stranger.patch(address, json=change)
+    assert (refused.status_code, refused.json()["code"]) == (404, "endpoint_not_found")
+    assert owner.get(address).json()["url"] == "https://studio.example/"
+    assert owner.patch(address, json=change).status_code == 200
+
+
 OWN_WAYS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = {
     ("POST", JOBS): keys_of_idempotency_do_not_meet,
     ("GET", JOBS): strangers_do_not_see_a_job,
@@ -168,6 +199,9 @@ OWN_WAYS: dict[tuple[str, str], Callable[[httpx.Client, httpx.Client], None]] = 
     ("OPTIONS", "/v1/inbound/{source_id}"): events_are_let_in_by_the_secret_of_their_source,
     ("POST", "/v1/inbound/{source_id}"): events_are_let_in_by_the_secret_of_their_source,
     ("POST", "/v1/inbound/{source_id}/{secret}"): events_are_let_in_by_the_secret_of_their_source,
+    ("GET", "/v1/webhook-endpoints"): strangers_do_not_see_an_endpoint,
+    ("POST", "/v1/webhook-endpoints"): strangers_do_not_see_an_endpoint,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): strangers_do_not_change_an_endpoint,
     ("POST", "/v1/preview"): strangers_do_not_see_a_template,
     ("POST", "/v1/uploads"): strangers_cannot_use_an_upload,
     ("POST", "/v1/uploads/presign"): strangers_cannot_use_an_upload,  # kept like any other
