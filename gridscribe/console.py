@@ -29,6 +29,7 @@ _WARNINGS_SHOWN = 5
 _CHILD_STYLES = {
     "valkey": "magenta",
     "dispatcher": "blue",
+    "deliverer": "bright_blue",
     "caption": "green",
     "compose": "cyan",
     "api": "yellow",

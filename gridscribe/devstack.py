@@ -20,6 +20,12 @@ from gridscribe.valkey import EmbeddedValkey
 
 _CODE_FOLDER = Path(__file__).resolve().parents[1]
 _HOPELESS_DEATHS = 3
+_LOCAL_RECEIVERS = {
+    "GRIDSCRIBE_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+    "GRIDSCRIBE_ALLOWED_PORTS": "*",
+}
+"""Whoever may call a service on a loopback address reaches the others there anyway: webhooks and
+images by URL may lead to them, unless the environment says otherwise."""
 
 
 class DevStack:
@@ -62,7 +68,7 @@ class DevStack:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids of `valkey`, `dispatcher`, `caption`, `compose` and `api`."""
+        """Process ids of `valkey`, `dispatcher`, `deliverer`, `caption`, `compose` and `api`."""
         return self._supervisor.pids if self._supervisor else {}
 
     def start(self) -> None:
@@ -79,6 +85,7 @@ class DevStack:
         groups += [
             [
                 self._command(environment, "dispatcher", "-m", "worker.dispatcher"),
+                self._command(environment, "deliverer", "-m", "worker.deliverer"),
                 self._worker(environment, "caption", "--pool=threads", "--concurrency=32"),
                 self._worker(environment, "compose", "--pool=prefork", "--concurrency=2"),
             ],
@@ -140,6 +147,8 @@ class DevStack:
 
     def _children_environment(self, redis_url: str) -> dict[str, str]:
         return {
+            **(_LOCAL_RECEIVERS if _is_loopback(self.host) else {}),
+            "GRIDSCRIBE_PUBLIC_URL": self.base_url,
             **os.environ,
             "GRIDSCRIBE_REDIS_URL": redis_url,
             "GRIDSCRIBE_DATA_DIR": str(self.data_dir),

@@ -33,7 +33,7 @@ def test_redis_of_the_environment_is_used_instead_of_valkey(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", valkey_url)
     with make(tmp_path) as stack:
-        assert set(stack.pids) == {"dispatcher", "caption", "compose", "api"}
+        assert set(stack.pids) == {"dispatcher", "deliverer", "caption", "compose", "api"}
     assert stack.pids == {}
 
 
