@@ -81,8 +81,7 @@ openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
 # The variable silences a notice of the theme's makers; what the build itself warns of is an error.
 .PHONY: docs
 docs: $(INSTALLED) ## Build the documentation as a site in build/site
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 .PHONY: bench-http
 bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
