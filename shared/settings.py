@@ -3,9 +3,16 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, IPvAnyNetwork, StringConstraints, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.logging import LogFormat
@@ -57,6 +64,12 @@ class Settings(BaseSettings):
     """Serve `starter` while the configured model cannot be loaded; False means filenames."""
     clip_threads: int | None = Field(default=None, ge=1)
     """Cores for the model, and pictures decoded at once; None means all."""
+    clip_backend: Literal["torch", "openvino"] = "torch"
+    """What runs open_clip's models; `openvino` is an extra and uses the CPU alone."""
+    clip_precision: Literal["auto", "float32", "int8"] = "auto"
+    """`auto` is bfloat16 where the hardware has it; `int8` needs OpenVINO and pictures."""
+    clip_calibration_dir: Path | None = None
+    """Pictures such as the service will see, from which int8 learns its scales."""
     max_batch: int = Field(default=32, ge=1)
     batch_wait_ms: float = Field(default=4.0, ge=0)
     batch_timeout_seconds: float = Field(default=60.0, gt=0)
@@ -173,6 +186,14 @@ class Settings(BaseSettings):
     @classmethod
     def _every_port(cls, value: object) -> object:
         return None if value in ("*", ("*",)) else value
+
+    @model_validator(mode="after")
+    def _check_precision(self) -> Self:
+        if self.clip_precision == "int8" and self.clip_backend != "openvino":
+            raise ValueError(
+                "GRIDSCRIBE_CLIP_PRECISION=int8 needs GRIDSCRIBE_CLIP_BACKEND=openvino"
+            )
+        return self
 
     @property
     def celery_broker_url(self) -> str:

@@ -5,6 +5,7 @@ from functools import cache
 from shared.settings import MEBIBYTE, Settings, get_settings
 from worker.captioning.captioning import Captioning, CaptioningConfig
 from worker.captioning.cores import available_cores
+from worker.captioning.engine import Engine
 from worker.captioning.turns import Turns
 
 
@@ -30,6 +31,12 @@ def captioning_config(settings: Settings) -> CaptioningConfig:
         batch_wait_ms=settings.batch_wait_ms,
         batch_timeout_seconds=settings.batch_timeout_seconds,
         model_retry_seconds=settings.model_retry_seconds,
+        engine=Engine(
+            backend=settings.clip_backend,
+            precision=settings.clip_precision,
+            calibration_dir=settings.clip_calibration_dir,
+            cache_dir=settings.cache_dir,
+        ),
         vocabularies_dir=settings.vocabularies_dir,
         model_memory_bytes=settings.model_memory_mb * MEBIBYTE,
         text_cache_bytes=settings.text_cache_mb * MEBIBYTE,

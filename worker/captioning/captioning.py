@@ -15,6 +15,7 @@ from shared.settings import MEBIBYTE
 from worker.captioning.batcher import Batcher, end_process
 from worker.captioning.captioner import FloatArray, ModelUnavailable
 from worker.captioning.computed_once import ComputedOnce
+from worker.captioning.engine import TORCH, Engine
 from worker.captioning.feature_files import FeatureFiles
 from worker.captioning.image_features import ImageFeatures, rounded
 from worker.captioning.model_registry import STARTER, ModelRegistry, ServedModel, create_captioner
@@ -57,6 +58,7 @@ class CaptioningConfig:
     batch_wait_ms: float
     batch_timeout_seconds: float
     model_retry_seconds: float
+    engine: Engine = TORCH
     vocabularies_dir: Path | None = None
     model_memory_bytes: int = 4096 * MEBIBYTE
     text_cache_bytes: int = 256 * MEBIBYTE
@@ -228,7 +230,7 @@ class Captioning:
         self._images.close()
 
     def _load(self, name: str) -> ServedModel:
-        captioner = create_captioner(name, self._config.threads)
+        captioner = create_captioner(name, self._config.threads, self._config.engine)
         known = self._texts.classifiers(captioner, Wording().terms(None))
         captioner.warm_up()
         logger.info("the captioning model %r is warm on %s", name, captioner.device)

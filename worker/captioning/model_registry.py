@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from worker.captioning.captioner import Captioner, ModelUnavailable
+from worker.captioning.engine import Engine
 from worker.captioning.zero_shot import FacetClassifier
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class ServedModel:
         return cls(captioner, classifiers, captioner.identity, captioner.device)
 
 
-def create_captioner(name: str, threads: int | None) -> Captioner:
+def create_captioner(name: str, threads: int | None, engine: Engine) -> Captioner:
     """The model behind a name, not yet warm. Raises ModelUnavailable."""
     # Read once, when torch loads its OpenMP. Threads that spin while they wait take the cores from
     # whatever runs beside them: starter with 2 threads beside one that compresses, on 2 busy cores,
@@ -52,7 +53,7 @@ def create_captioner(name: str, threads: int | None) -> Captioner:
             return StarterCaptioner(threads)
         from worker.captioning.open_clip_captioner import OpenClipCaptioner
 
-        return OpenClipCaptioner(name, threads)
+        return OpenClipCaptioner(name, threads, engine)
     except ImportError as error:
         raise ModelUnavailable(
             name, f"{error}; install the captioning extra: pip install 'gridscribe[caption]'"

@@ -1,5 +1,6 @@
 """Models of the open_clip library, on CUDA where there is one, else on the CPU."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,15 @@ from PIL import Image
 from torch import nn
 
 from shared.vocabulary import FACETS, NULL_FACET
+from worker.captioning.calibration import Calibration
 from worker.captioning.captioner import FloatArray, ModelUnavailable, Scoring
 from worker.captioning.cores import available_cores
+from worker.captioning.engine import TORCH, Engine, Tower
+from worker.captioning.openvino_tower import OpenVinoTower
 from worker.captioning.preprocessing import PixelTransform
 from worker.captioning.torch_tower import TorchTower, as_features, out_of_memory_named
+
+logger = logging.getLogger(__name__)
 
 HUB_PROBE_SECONDS = 3.0
 TEXT_BATCH = 64
@@ -59,27 +65,39 @@ class OpenClipCaptioner:
     facets = frozenset({*FACETS, NULL_FACET})
     uses_templates = True
 
-    def __init__(self, name: str, threads: int | None = None) -> None:
+    def __init__(self, name: str, threads: int | None = None, engine: Engine = TORCH) -> None:
         """Downloads the weights where they are not on disk. Raises ModelUnavailable."""
         self.name = name
         self._cores = threads or available_cores()
-        self._place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        self._engine = engine
+        on_gpu = engine.backend == "torch" and torch.cuda.is_available()
+        self._place(torch.device("cuda" if on_gpu else "cpu"))
         model, tokenizer = _load(name)
         self._transform = _pixel_transform(open_clip.get_model_preprocess_cfg(model))
         self.scoring = Scoring(
             scale=float(model.logit_scale.detach().exp()), min_confidence=0.3, min_margin=0.05
         )
+        openvino = self._openvino_tower(model.eval()) if engine.backend == "openvino" else None
+        if openvino is not None:
+            _keep_only(model, lambda part: part != "visual")
         try:
-            self._model = model.eval().to(device=self._device, dtype=self._dtype)
+            model.to(device=self._device, dtype=self._dtype)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelUnavailable(name, f"no room on {self._device}: {error}") from error
-        self._tower = self._make_tower()
-        self._reader: _Reader | None = (self._model, tokenizer)
+        self._model: Any = None if openvino else model
+        """None where torch is not what sees."""
+        self._tower: Tower = openvino or self._torch_tower()
+        self._reader: _Reader | None = (model, tokenizer)
         self._reading = threading.Lock()
 
     @property
     def identity(self) -> str:
-        parts = [self.name, f"open_clip={version('open_clip_torch')}", str(self._dtype)]
+        parts = [self._weights, str(self._dtype), self._tower.identity]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def _weights(self) -> str:
+        parts = [self.name, f"open_clip={version('open_clip_torch')}"]
         if self.name.startswith(LOCAL_DIR):
             for path in sorted(Path(self.name.removeprefix(LOCAL_DIR)).iterdir()):
                 stat = path.stat()
@@ -122,13 +140,17 @@ class OpenClipCaptioner:
     def release_texts(self) -> None:
         with self._reading:
             self._reader = None
-            _keep_only(self._model, lambda part: part == "visual")
+            if self._model is not None:
+                _keep_only(self._model, lambda part: part == "visual")
 
     @property
     def memory_bytes(self) -> int:
         reader = self._reader
-        weights = [*self._model.parameters(), *(reader[0].parameters() if reader else ())]
-        return sum({id(each): each.numel() * each.element_size() for each in weights}.values())
+        models = [model for model in (self._model, reader[0] if reader else None) if model]
+        sizes: dict[int, int] = {
+            id(each): each.nbytes for model in models for each in model.parameters()
+        }
+        return sum(sizes.values()) + self._tower.own_memory_bytes
 
     def warm_up(self) -> None:
         side = self._transform.size
@@ -141,11 +163,11 @@ class OpenClipCaptioner:
             self._reader = None
             self._place(torch.device("cpu"))
             self._model = self._model.to(device=self._device, dtype=self._dtype)
-            self._tower = self._make_tower()
+            self._tower = self._torch_tower()
         torch.cuda.empty_cache()
         return True
 
-    def _make_tower(self) -> TorchTower:
+    def _torch_tower(self) -> TorchTower:
         return TorchTower(
             _Seeing(self._model),
             self._transform.size,
@@ -153,6 +175,25 @@ class OpenClipCaptioner:
             dtype=self._dtype,
             cores=self._cores,
         )
+
+    def _openvino_tower(self, model: Any) -> Tower | None:
+        """None, and a line in the log, where OpenVINO cannot run the model."""
+        try:
+            return OpenVinoTower(
+                _Seeing(model),
+                self._transform.size,
+                cores=self._cores,
+                precision=self._engine.precision,
+                calibration=Calibration(
+                    self._engine, self._weights, self._transform.input_size, self._transform
+                ),
+            )
+        except ImportError as error:
+            reason = f"{error}; install the extra: pip install 'gridscribe[openvino]'"
+        except Exception as error:  # noqa: BLE001 # a model may hold what it cannot convert
+            reason = str(error)
+        logger.error("OpenVINO cannot run %r, torch does: %s", self.name, reason)
+        return None
 
     def _load_reader(self) -> "_Reader":
         """The whole model again, without the part that sees: no library loads only one half."""
@@ -163,7 +204,8 @@ class OpenClipCaptioner:
 
     def _place(self, device: torch.device) -> None:
         self._device = device
-        self._dtype = torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
+        halves = self._engine.precision != "float32" and _computes_in_bfloat16(device)
+        self._dtype = torch.bfloat16 if halves else torch.float32
 
 
 class _Seeing(nn.Module):

@@ -31,6 +31,8 @@ class TorchTower:
         """`seeing` makes (N, D) of (N, 3, side, side) and is on the device in that type already."""
         self._device = device
         self._dtype = dtype
+        self.identity = ""
+        self.own_memory_bytes = 0
         self._on_cpu = device.type == "cpu"
         self._thread = threading.local()
         self.streams = cores if self._on_cpu else 1

@@ -20,10 +20,11 @@ Probabilities = NDArray[np.float64]
 
 def ensemble(features: FloatArray) -> FloatArray:
     """(names, templates, D) to L2-normalised (names, D): each normalised, averaged, normalised."""
-    return _normalised(_normalised(features).mean(axis=1))
+    return normalised(normalised(features).mean(axis=1))
 
 
-def _normalised(features: FloatArray) -> FloatArray:
+def normalised(features: FloatArray) -> FloatArray:
+    """(..., D) to rows of length 1; zeros stay zeros."""
     lengths = np.linalg.norm(features, axis=-1, keepdims=True)
     normalised: FloatArray = np.divide(
         features, lengths, out=np.zeros_like(features), where=lengths > 0

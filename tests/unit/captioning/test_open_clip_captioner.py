@@ -11,41 +11,20 @@ from huggingface_hub import constants as hub
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.unit.captioning.tiny_clip import PREPROCESS, TINY, make_tiny_clip, save_tiny_clip
 from worker.captioning.captioner import ModelUnavailable, OutOfDeviceMemory
 from worker.captioning.open_clip_captioner import OpenClipCaptioner, parse_name
-
-TINY = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16},
-    "text_cfg": {
-        "context_length": 16,
-        "vocab_size": 49408,
-        "width": 32,
-        "heads": 2,
-        "layers": 2,
-    },
-}
-PREPROCESS = {
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.25, 0.25, 0.25],
-    "interpolation": "bicubic",
-    "resize_mode": "squash",
-}
 
 
 @pytest.fixture(scope="module")
 def original() -> open_clip.CLIP:
-    torch.manual_seed(1)
-    return open_clip.CLIP(**TINY).eval()
+    return make_tiny_clip()
 
 
 @pytest.fixture(scope="module")
 def folder(original: open_clip.CLIP, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small random model as open_clip stores its own."""
     folder = tmp_path_factory.mktemp("tiny-clip")
-    config = {"model_cfg": TINY, "preprocess_cfg": PREPROCESS}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    save_file(original.state_dict(), folder / "open_clip_model.safetensors")
+    save_tiny_clip(original, folder)
     return folder
 
 
