@@ -98,7 +98,7 @@ class SourceFields(StrictModel):
     def _fits_together(self) -> Self:
         if self.auth is not None and self.auth not in AUTHS[self.adapter]:
             offered = ", ".join(AUTHS[self.adapter])
-            raise ValueError(f"{self.adapter} has no auth {self.auth!r}; it has {offered}")
+            raise ValueError(f"{self.adapter} has no auth '{self.auth}'; it has {offered}")
         if self.adapter is Adapter.FAL and not self.sender:
             raise ValueError("fal needs `sender`, the id of the user whose requests these are")
         if self.adapter is Adapter.DEADLINE_CLOUD and self.outputs is None:

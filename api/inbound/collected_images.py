@@ -25,9 +25,11 @@ from shared.schemas import JobWarning
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An output with where it stands in the collection, for warnings."""
+    """An output with where it stands in the collection."""
 
+    key: str
     location: str
+    """As warnings name it: jobs that share a grid may each have a frame 1."""
     frame: Frame
     output: Output
 
@@ -54,17 +56,17 @@ def collected_reader(
             address = mapped(place.output.url, source.path_map)
             try:
                 _check_host(address, source.allowed_hosts)
-                urls[place.location] = address
+                urls[place.key] = address
             except GridscribeError as error:
-                refused[place.location] = error
-        fetched = {location: url for location, url in urls.items() if not is_path(url)}
+                refused[place.key] = error
+        fetched = {key: url for key, url in urls.items() if not is_path(url)}
         async with AsyncExitStack() as stack:
             downloads = await stack.enter_async_context(fetcher.fetching(fetched))
             for place in places:
                 try:
-                    if place.location in refused:
-                        raise refused[place.location]
-                    url = urls.get(place.location)
+                    if place.key in refused:
+                        raise refused[place.key]
+                    url = urls.get(place.key)
                     chunks = await _bytes_of(place, url, downloads, mounts, collection.tenant)
                     await intake.add(
                         place.location,
@@ -84,7 +86,7 @@ def collected_reader(
 
 def _places(frames: Sequence[Frame]) -> list[_Place]:
     return [
-        _Place(_location(frame, position, at), frame, output)
+        _Place(f"{position}.{at}", _location(frame, position, at), frame, output)
         for position, frame in enumerate(frames)
         for at, output in enumerate(frame.outputs)
     ]
@@ -102,7 +104,7 @@ async def _bytes_of(
         return from_bytes(await to_thread.run_sync(_decoded, place.output.data or ""))
     if is_path(url):
         return from_file(await to_thread.run_sync(mounts.open, tenant, url))
-    return from_file(await downloads.take(place.location))
+    return from_file(await downloads.take(place.key))
 
 
 def _decoded(data: str) -> bytes:

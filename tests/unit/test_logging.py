@@ -85,6 +85,9 @@ def test_an_exception_is_told_without_the_secrets_in_it(
         ("http://host:80/a@b", "http://host:80/a@b"),
         ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer ..."),
         ("whsec_" + "A" * 40, "whsec_AAAAAAAA..."),
+        ("POST /v1/inbound/01a2-7c/my%20secret HTTP/1.1", "POST /v1/inbound/01a2-7c HTTP/1.1"),
+        ('"POST /v1/inbound/01a2?a=b&secret=my HTTP"', '"POST /v1/inbound/01a2 HTTP"'),
+        ("POST /v1/inbound/01a2-7c HTTP/1.1", "POST /v1/inbound/01a2-7c HTTP/1.1"),
         ("the job gsk of a bearer bond", "the job gsk of a bearer bond"),
     ],
 )
