@@ -128,7 +128,7 @@ async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> Asy
             access=AccessControl(redis, settings),
             templates=templates_of_tenants,
             metrics=ServiceMetrics(redis, store, counters),
-            sources=SourceService(source_store),
+            sources=SourceService(source_store, guard),
             reception=await opened.enter_async_context(
                 opened_reception(redis, source_store, job_service, guard, settings)
             ),

@@ -15,15 +15,20 @@ from shared.inbound_sources import (
     SourceWithSecret,
 )
 from shared.source_store import KEEP, SourceStore, StoredSource, source_not_found
+from shared.spec_placeholders import sampled
+from shared.url_guard import UrlGuard
 from shared.webhook_signature import new_secret
+from shared.webhooks import check_receiver
 
 
 class SourceService:
-    def __init__(self, store: SourceStore) -> None:
+    def __init__(self, store: SourceStore, guard: UrlGuard) -> None:
         self._store = store
+        self._guard = guard
 
     async def create(self, tenant: str, request: SourceRequest, base_url: str) -> SourceWithSecret:
-        """Raises `GridscribeError` QUOTA_EXCEEDED."""
+        """Raises `GridscribeError` URL_NOT_ALLOWED or QUOTA_EXCEEDED."""
+        self._check_webhook(request)
         secret = request.secret if "secret" in request.model_fields_set else _new(request)
         source_id = str(uuid7())
         await self._store.create(tenant, source_id, request, _stored(request, secret))
@@ -32,7 +37,8 @@ class SourceService:
     async def replace(
         self, tenant: str, source_id: str, request: SourceRequest, base_url: str
     ) -> SourceWithSecret:
-        """Raises `GridscribeError` SOURCE_NOT_FOUND."""
+        """Raises `GridscribeError` URL_NOT_ALLOWED or SOURCE_NOT_FOUND."""
+        self._check_webhook(request)
         earlier = await self._store.get(tenant, checked_source_id(source_id))
         if "secret" in request.model_fields_set:
             secret, stored = request.secret, _stored(request, request.secret)
@@ -66,6 +72,11 @@ class SourceService:
         """Raises `GridscribeError` SOURCE_NOT_FOUND."""
         await self._store.delete(tenant, checked_source_id(source_id))
 
+    def _check_webhook(self, request: SourceRequest) -> None:
+        webhook = sampled(request.spec).webhook
+        if webhook is not None:
+            check_receiver(self._guard, webhook.url, "spec.webhook.url")
+
     async def _shown(
         self, tenant: str, source_id: str, secret: str | None, base_url: str
     ) -> SourceWithSecret:
@@ -88,6 +99,7 @@ def _view(source: StoredSource, base_url: str) -> dict[str, object]:
         **{name: getattr(source.fields, name) for name in SourceFields.model_fields},
         "id": source.id,
         "auth": source.fields.authentication,
+        "spec": source.fields.spec.with_webhook_secret(None),
         "created_at": source.created_at,
         "url": f"{base_url}/v1/inbound/{source.id}",
         "has_secret": bool(source.secret),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.job_spec import JobSpec, ShortText, StrictModel
-from shared.spec_placeholders import check_placeholders
+from shared.spec_placeholders import sampled
 from shared.webhook_signature import check_secret
 
 
@@ -105,7 +105,7 @@ class SourceFields(StrictModel):
             raise ValueError("deadline_cloud needs `outputs`: its events do not say where they lie")
         if self.outputs and self.adapter not in (Adapter.S3, Adapter.DEADLINE_CLOUD):
             raise ValueError(f"{self.adapter} takes no `outputs`: its events say where they lie")
-        check_placeholders(self.spec)
+        sampled(self.spec)  # a place that nothing fills in is refused
         return self
 
     @property

@@ -13,9 +13,9 @@ _PLACE = re.compile(r"\{([^{}]*)\}")
 _MAX_TITLE = 500
 
 
-def check_placeholders(spec: JobSpec) -> None:
-    """Raises `ValueError` for a place that nothing fills in."""
-    filled_in(spec, dict.fromkeys(PLACEHOLDERS, ""))
+def sampled(spec: JobSpec) -> JobSpec:
+    """`spec` as it could become. Raises `ValueError` for a place that nothing fills in."""
+    return filled_in(spec, dict.fromkeys(PLACEHOLDERS, "x"))
 
 
 def filled_in(spec: JobSpec, values: Mapping[str, str]) -> JobSpec:

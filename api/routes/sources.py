@@ -17,6 +17,7 @@ router = APIRouter(prefix="/v1/sources", tags=["sources"])
 _writing = (
     Code.INVALID_REQUEST,
     Code.INVALID_SPEC,
+    Code.URL_NOT_ALLOWED,
     Code.REQUEST_TOO_LARGE,
     Code.REQUEST_TOO_SLOW,
 )

@@ -11,6 +11,7 @@ from gridscribe.client import Client
 from shared.inbound_sources import Adapter, SourceAuth, SourceRequest
 from shared.job_spec import JobSpec
 from shared.source_store import MAX_SOURCES
+from shared.webhook_signature import new_secret
 from tests.integration.api.inbound_senders import make_source
 from tests.integration.api.served import problem_of
 
@@ -83,6 +84,7 @@ def test_a_secret_is_rotated_at_once(client: httpx.Client) -> None:
         ({"spec": {"title": "{nme}"}}, "body", "{job_id}, {name}, {source}"),
         ({"spec": {"title": "{job_id.__class__}"}}, "body", "nothing fills in"),
         ({"spec": {"margin": -1}}, "spec.margin", "greater than or equal to 0"),
+        ({"spec": {"webhook": {"url": "https://a.example:22/{job_id}"}}}, "spec.webhook.url", "22"),
         ({"secret": "short"}, "body", "16 to 200"),
         ({"auth": "signature", "secret": "x" * 40}, "body", "whsec_"),
         ({"allowed_hosts": ["https://a.example"]}, "allowed_hosts[0]", "pattern"),
@@ -98,6 +100,16 @@ def test_what_is_wrong_with_a_source_is_named(
     assert problem["errors"][0]["location"] == location
     assert words in problem["detail"]
     assert "x" * 20 not in json.dumps(problem)
+
+
+def test_the_secret_of_a_template_s_webhook_is_not_shown(client: httpx.Client) -> None:
+    secret = new_secret()
+    webhook = {"url": "https://studio.example/{job_id}?of={name}", "secret": secret}
+    source = make_source(client, adapter="cloudevents", spec={"webhook": webhook})
+    shown = client.get(f"/v1/sources/{source['id']}")
+    assert shown.json()["spec"]["webhook"]["url"] == webhook["url"]
+    assert secret not in json.dumps(source)
+    assert secret not in shown.text
 
 
 def test_a_tenant_has_so_many_sources(client: httpx.Client) -> None:
