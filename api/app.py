@@ -1,6 +1,7 @@
 """The application: `uvicorn --factory api.app:create_app`, and `api.http_protocol` below it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -57,6 +58,8 @@ from shared.tracing import configure_tracing
 from shared.url_guard import UrlGuard
 from shared.webhook_deliveries import DeliveryLog
 from shared.webhook_endpoints import EndpointStore
+
+_log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -139,6 +142,7 @@ async def _lifespan(app: FastAPI, settings: Settings, counters: Counters) -> Asy
         )
         passing_on = asyncio.create_task(signals.run())
         await opened.enter_async_context(brought_regularly(counters, redis))
+        _log.info("api ready")
         yield
         passing_on.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,8 +1,6 @@
 """From exceptions to problems: ours, the framework's, the store's and the storage's."""
 
-import errno
 import logging
-import os
 import re
 from http import HTTPMethod, HTTPStatus
 
@@ -18,12 +16,12 @@ from api.problems import problem_response
 from api.request_context import request_id
 from api.validation import invalid
 from shared.errors import ErrorCode, GridscribeError
+from shared.object_storage import is_out_of_space
 from shared.problems import STATUSES, problem
 
 RETRY_AFTER = 2
 """Seconds after which an outage may be over."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _log = logging.getLogger(__name__)
 
 
@@ -98,7 +96,7 @@ async def _on_outage(request: Request, error: Exception) -> Response:
     # A store that is away says all by its message; a traceback for each request would hide it.
     trace = None if isinstance(error, RedisError) else error
     _log.error("store or storage failed: %s", error, exc_info=trace)
-    if _is_full(error):
+    if is_out_of_space(error):
         full = "the service's storage is full; try again later"
         return _answer(
             request, GridscribeError(ErrorCode.STORAGE_FULL, full, retry_after=30 * RETRY_AFTER)
@@ -110,11 +108,4 @@ async def _on_outage(request: Request, error: Exception) -> Response:
             "the service cannot reach its store or its storage; try again shortly",
             retry_after=RETRY_AFTER,
         ),
-    )
-
-
-def _is_full(error: Exception) -> bool:
-    # obstore keeps the operating system's error as text only.
-    return getattr(error, "errno", None) in _FULL or any(
-        os.strerror(number) in str(error) for number in _FULL
     )

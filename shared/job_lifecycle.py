@@ -37,6 +37,8 @@ _indices = TypeAdapter(tuple[int, ...])
 TOMBSTONE_SECONDS = 30 * 24 * 3600
 """How long an expired job is answered with 410 rather than 404."""
 
+_DEFERRED_MS = 5000
+
 
 class Hold(StrEnum):
     """What a beat answers."""
@@ -204,6 +206,10 @@ class JobLifecycle:
     def fail_attempt(self, ticket: Ticket, detail: str) -> None:
         """Have the unit tried again; after `max_attempts` a chunk is halved and a sheet fails."""
         self._run_for("fail", ticket, "", detail, self._settings.max_attempts)
+
+    def defer_attempt(self, ticket: Ticket) -> None:
+        """Have the unit tried again in a while, as often as it takes: nothing is wrong with it."""
+        self._run_for("defer", ticket, _DEFERRED_MS, self._settings.max_attempts)
 
     def fail_job(self, ticket: Ticket, error: GridscribeError) -> None:
         """End the job: trying again would not help."""

@@ -1,5 +1,6 @@
 """The front end's side of the store, async: accept, read, list and change jobs."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.batched_calls import BatchedCalls
 from shared.errors import ErrorCode, GridscribeError
@@ -54,21 +56,41 @@ class CreatedJob:
     """True where an earlier request with the same idempotency key made the job."""
 
 
+class _PromptRedis(Redis):
+    """Each command answers or fails in time, with all that it waits for: a connection of the pool,
+    its making, and the answer have time-outs of their own, which add up."""
+
+    seconds = 0.0
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            async with asyncio.timeout(self.seconds):
+                answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+                return await answer
+        except TimeoutError as error:
+            raise RedisTimeoutError(f"no answer from the store in {self.seconds:g} s") from error
+
+
 def connect(settings: Settings) -> Redis:
     """A client that answers or fails within `store_timeout_seconds`."""
-    return Redis.from_pool(
-        BlockingConnectionPool.from_url(
-            settings.redis_url,
-            # A burst of requests takes turns.
-            max_connections=_CONNECTIONS,
-            timeout=settings.store_timeout_seconds,
-            decode_responses=True,
-            socket_timeout=settings.store_timeout_seconds,
-            socket_connect_timeout=settings.store_timeout_seconds,
-            # A connection that was idle may be stale; a time-out is not waited out twice.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+    redis = cast(
+        "_PromptRedis",
+        _PromptRedis.from_pool(
+            BlockingConnectionPool.from_url(
+                settings.redis_url,
+                # A burst of requests takes turns.
+                max_connections=_CONNECTIONS,
+                timeout=settings.store_timeout_seconds,
+                decode_responses=True,
+                socket_timeout=settings.store_timeout_seconds,
+                socket_connect_timeout=settings.store_timeout_seconds,
+                # A connection that was idle may be stale; a time-out is not waited out twice.
+                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            )
+        ),
     )
+    redis.seconds = settings.store_timeout_seconds
+    return redis
 
 
 class JobStore:
@@ -275,7 +297,7 @@ class JobStore:
         match outcome:
             case "retried":
                 return
-            case "full" | "tenant_full":
+            case "full" | "tenant_full" | "short_of_memory":
                 raise _refusal(outcome, limit)
             case _:
                 raise GridscribeError(
@@ -370,6 +392,12 @@ def _refusal(outcome: str, limit: str) -> GridscribeError:
             f"{limit} of your jobs are waiting or running already; "
             "try again when some have finished",
             retry_after=5,
+        )
+    if outcome == "short_of_memory":
+        return GridscribeError(
+            ErrorCode.SERVICE_FULL,
+            f"the service's store has used {limit} % of its memory; try again later",
+            retry_after=15,
         )
     return GridscribeError(
         ErrorCode.SERVICE_FULL,

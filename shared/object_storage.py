@@ -1,7 +1,9 @@
 """Files of jobs and uploads: a local folder or an S3 bucket, by one URL."""
 
 import contextlib
+import errno
 import io
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -35,6 +37,17 @@ RETRIES: "RetryConfig" = {
         "base": 2,
     },
 }
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_out_of_space(error: BaseException) -> bool:
+    """Whether a disk, a quota or a limit of files is what `error` says to be full."""
+    # obstore keeps the operating system's error as text only.
+    return getattr(error, "errno", None) in _FULL or any(
+        os.strerror(number) in str(error) for number in _FULL
+    )
 
 
 class ObjectStorage:

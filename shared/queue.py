@@ -1,6 +1,9 @@
 """The Celery client: it only wakes workers; what is to be done stands in the store."""
 
+from typing import Any
+
 from celery import Celery
+from kombu import Connection
 
 from shared.settings import Settings
 from shared.work_units import Ticket, WorkerKind
@@ -13,9 +16,18 @@ TASK_NAMES = {
 }
 
 
+class _EagerConnection(Connection):
+    """Uses a broker that is back soon: Celery would come to wait half a minute between tries."""
+
+    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
+        pauses = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 3}
+        return super()._ensure_connection(*args, **{**options, **pauses})
+
+
 def make_celery(settings: Settings) -> Celery:
     """A Celery application, for publishing and for working; each setting answers a known fault."""
     app = Celery("gridscribe", broker=settings.celery_broker_url, set_as_current=False)
+    app.amqp.Connection = _EagerConnection
     app.conf.update(
         # The store knows what is done, so results would only fill Redis.
         task_ignore_result=True,

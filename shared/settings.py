@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=15.0, gt=0)
     beat_seconds: float = Field(default=5.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
+    stop_seconds: float = Field(default=6.0, ge=0)
+    """What a worker that is told to stop may take to finish what it has in work."""
 
     # Drawing.
     font_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
@@ -115,7 +117,7 @@ class Settings(BaseSettings):
     """Unpacked bytes over packed bytes, past which a zip is taken for a bomb."""
     max_queued_jobs: int = 10_000
     max_queued_jobs_per_tenant: int = 1_000
-    store_timeout_seconds: float = 2.0
+    store_timeout_seconds: float = 1.5
     # What one tenant may use; `gridscribe keys limits` gives a tenant numbers of its own.
     requests_per_minute: int = Field(default=6_000, ge=1)
     images_per_day: int = Field(default=10_000_000, ge=1)

@@ -5,6 +5,8 @@ One code base for both kinds; the queue a process consumes says which it is.
 
 import logging
 import threading
+import time
+from functools import partial
 from typing import Any
 
 from celery import signals
@@ -17,6 +19,8 @@ from shared.queue import make_celery
 from shared.settings import get_settings
 from shared.work_units import WorkerKind, WorkerStamp
 from worker.backend import connect_lifecycle
+from worker.consumption import Consumption, leave, messages_waiting
+from worker.stop_sign import stop_sign
 from worker.tasks import register_tasks
 from worker.tracing import trace_messages
 
@@ -67,19 +71,35 @@ def _on_worker_ready(sender: Any, **_: object) -> None:
     """Say so in the store, now and at every beat."""
     worker = sender.controller if hasattr(sender, "controller") else sender
     kind = _kind_of(worker)
-    lifecycle = connect_lifecycle(get_settings())
+    settings = get_settings()
+    lifecycle = connect_lifecycle(settings)
+    consumption = Consumption(
+        partial(messages_waiting, app, kind.value), worker.concurrency, settings.lease_seconds
+    )
     threading.Thread(
         target=_stamp_forever,
-        args=(lifecycle, kind, worker.concurrency),
+        args=(lifecycle, kind, worker.concurrency, consumption),
         name="progress-stamp",
         daemon=True,
     ).start()
     logger.info("%s worker ready, %d units at once", kind, worker.concurrency)
 
 
-def _stamp_forever(lifecycle: JobLifecycle, kind: WorkerKind, capacity: int) -> None:
+@signals.worker_shutting_down.connect
+def _on_worker_shutting_down(how: str, **_: object) -> None:
+    """Told to stop it takes no more messages and has a while for those it has; in haste (SIGQUIT, a
+    second Ctrl+C) it has none."""
+    stop_sign.put_up_in(get_settings().stop_seconds if how == "Warm" else 0)
+
+
+def _stamp_forever(
+    lifecycle: JobLifecycle, kind: WorkerKind, capacity: int, consumption: Consumption
+) -> None:
     pause = threading.Event()
     while True:
+        if consumption.is_stuck(time.monotonic()):
+            leave()
+            return
         try:
             lifecycle.stamp(make_stamp(lifecycle.owner, kind, capacity))
             lifecycle.bring_counts(process_counters)

@@ -13,6 +13,7 @@ from worker.backend import Backend
 from worker.caption_requests import caption_request
 from worker.captioning.captioning import Captioning
 from worker.captioning.turns import Turns
+from worker.failed_attempts import give_back
 from worker.lease import Lease
 from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_picture
@@ -24,6 +25,9 @@ MOST_AHEAD = 4
 
 EMBEDDED_LABEL = ImageCaption(reason="CLIP was not asked: the file carries what was asked for")
 """For an image that needs no caption, which only looking into its file could tell."""
+
+_LOOK_UP_SECONDS = 0.5
+"""How often one that waits for the model asks whether it should go on."""
 
 
 def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, ticket: Ticket) -> None:
@@ -47,7 +51,7 @@ def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, tick
             )
     except Exception as error:
         logger.exception("captioning failed: %s", ticket)
-        lifecycle.fail_attempt(ticket, f"{type(error).__name__}: {error}")
+        give_back(backend, ticket, error)
 
 
 def _caption(
@@ -81,6 +85,9 @@ def _caption(
         futures.append(captioning.submit(picture, request, content=image.sha256, owner=owner))
     captions: list[ImageCaption] = []
     for future in futures:
+        while not wait([future], _LOOK_UP_SECONDS).done:
+            if lease.ended():
+                break
         if lease.ended():
             for waiting in futures:
                 waiting.cancel()

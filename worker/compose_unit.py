@@ -14,6 +14,7 @@ from shared.schemas import LabeledImage, Manifest, StoredPage, StoredResult
 from shared.sheet_labels import resolve_labels
 from shared.work_units import Ticket
 from worker.backend import Backend
+from worker.failed_attempts import give_back
 from worker.lease import Lease
 from worker.pipeline.entries import sheet_entries
 from worker.pipeline.metadata.embedded import read_metadata
@@ -41,7 +42,7 @@ def compose_unit(backend: Backend, ticket: Ticket) -> None:
         lifecycle.fail_job(ticket, error)
     except Exception as error:
         logger.exception("composing failed: %s", ticket)
-        lifecycle.fail_attempt(ticket, f"{type(error).__name__}: {error}")
+        give_back(backend, ticket, error)
 
 
 def _compose(

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from shared.job_lifecycle import Hold, JobLifecycle
 from shared.work_units import Ticket
+from worker.stop_sign import stop_sign
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,9 @@ class Lease:
         self.done = done
 
     def ended(self) -> bool:
-        """True once the job is canceled or another worker may hold the unit: stop soon."""
-        return self.hold is not Hold.HELD
+        """True once the job is canceled, another worker may hold the unit, or this process is to
+        go: stop soon."""
+        return self.hold is not Hold.HELD or stop_sign.is_up()
 
 
 class LeaseKeeper:
@@ -56,7 +58,7 @@ class LeaseKeeper:
         pause = threading.Event()
         while not pause.wait(self._beat_seconds):
             with self._lock:
-                leases = [lease for lease in self._leases.values() if not lease.ended()]
+                leases = [lease for lease in self._leases.values() if lease.hold is Hold.HELD]
             for lease in leases:
                 try:
                     lease.hold = self._lifecycle.beat(lease.ticket, lease.done)

@@ -125,8 +125,19 @@ local function tenant_limit(tenant, name, default)
   return tonumber(redis.call('HGET', P .. 'limits:' .. tenant, name) or default)
 end
 
+-- The share of its memory that the store has used; 0 where it has no bound. New jobs are refused well
+-- before it is full, or those that were accepted could not be finished: workers and broker write too.
+local MEMORY_FOR_JOBS = 0.9
+local function used_memory()
+  local info = redis.call('INFO', 'memory')
+  local limit = tonumber(string.match(info, '\nmaxmemory:(%d+)'))
+  return limit > 0 and tonumber(string.match(info, 'used_memory:(%d+)')) / limit or 0
+end
+
 -- Why a tenant may not have one more unfinished job now, if there is a reason.
 local function refusal(tenant, max_jobs, max_tenant_jobs)
+  local used = used_memory()
+  if used > MEMORY_FOR_JOBS then return {'short_of_memory', string.format('%.0f', 100 * used)} end
   if redis.call('ZCARD', P .. 'active') >= max_jobs then return {'full', tostring(max_jobs)} end
   local limit = tenant_limit(tenant, 'queued_jobs', max_tenant_jobs)
   if redis.call('ZCARD', P .. 'active:' .. tenant) >= limit then
