@@ -26,6 +26,10 @@ MAX_PAGE_SIDE = {
 """Pixels. JPEG itself could do 65535; libjpeg, which writes it (into a PDF, too), stops at 65500.
 AVIF can be written with 65536, but libavif, and with it every browser, reads no more than 32768."""
 
+MAX_PAGE_PIXELS = {SheetFormat.WEBP: 48_000_000, SheetFormat.AVIF: 16_000_000}
+"""Whatever the settings allow: with the page their encoders take 9 and 26 bytes a pixel, and a
+compose worker shall stay below 600 MB."""
+
 SMALLEST_CELL_SIDE = 16
 MAX_TITLE_LINES = 3
 HEADER_LINES = 2
@@ -89,9 +93,10 @@ def plan_sheet(
 ) -> SheetLayout:
     """Lay out `count` images row by row on as many pages as `spec` lets them take.
 
-    Rows and columns that are not given follow from the count; with both given, `spec.overflow`
-    says what becomes of images past the last cell. A single page keeps the rows that were asked
-    for; the last of several pages has only those that it needs.
+    Rows and columns that are not given follow from the count, and with `Overflow.PAGES` from what
+    a page of the format may have; with both given, `spec.overflow` says what becomes of images
+    past the last cell. A single page keeps the rows that were asked for; the last of several pages
+    has only those that it needs.
 
     Args:
         max_pixels: Most pixels of one page, whatever its format.
@@ -105,7 +110,7 @@ def plan_sheet(
     geometry = _Geometry.of(spec, axes)
     if axes is not None:
         return _plan_plot(spec, geometry, axes, max_pixels)
-    rows, cols = _grid(spec, count, geometry)
+    rows, cols = _grid(spec, count, geometry, max_pixels)
     _check_size(spec, geometry, rows, cols, max_pixels)
     capacity = rows * cols
     page_count = math.ceil(count / capacity)
@@ -268,18 +273,17 @@ def _header_height(spec: JobSpec) -> int:
     return HEADER_LINES * line_height(spec.font_size) + 2 * text_padding(spec.font_size)
 
 
-def _grid(spec: JobSpec, count: int, geometry: _Geometry) -> tuple[int, int]:
+def _grid(spec: JobSpec, count: int, geometry: _Geometry, max_pixels: int) -> tuple[int, int]:
     """Rows and columns of a page."""
-    match spec.rows, spec.cols:
-        case None, None:
-            cols = min(range(1, count + 1), key=lambda cols: _unsightliness(geometry, count, cols))
-            return math.ceil(count / cols), cols
-        case int(rows), None:
-            return rows, math.ceil(count / rows)
-        case None, int(cols):
-            return math.ceil(count / cols), cols
-        case int(rows), int(cols):
-            pass
+    if spec.rows is None or spec.cols is None:
+
+        def fits(count: int) -> bool:
+            return _fits(spec, geometry, *_one_page(spec, count, geometry), max_pixels)
+
+        if spec.overflow is Overflow.PAGES and not fits(count):
+            count = _largest(1, count - 1, fits) or count
+        return _one_page(spec, count, geometry)
+    rows, cols = spec.rows, spec.cols
     if count > rows * cols and spec.overflow is Overflow.ERROR:
         detail = (
             f"{count} images do not fit into {rows} x {cols} = {rows * cols} cells; "
@@ -293,11 +297,28 @@ def _grid(spec: JobSpec, count: int, geometry: _Geometry) -> tuple[int, int]:
     return rows, cols
 
 
+def _one_page(spec: JobSpec, count: int, geometry: _Geometry) -> tuple[int, int]:
+    """Rows and columns for all images, where at most one of the two is given."""
+    if spec.rows is not None:
+        return spec.rows, math.ceil(count / spec.rows)
+    cols = spec.cols or min(
+        range(1, count + 1), key=lambda cols: _unsightliness(geometry, count, cols)
+    )
+    return math.ceil(count / cols), cols
+
+
 def _unsightliness(geometry: _Geometry, count: int, cols: int) -> float:
     """How far a page is from a square, plus the empty part of its last row."""
     rows = math.ceil(count / cols)
     width, height = geometry.page_size(rows, cols)
     return abs(math.log(width / height)) + (rows * cols - count) / cols
+
+
+def _fits(spec: JobSpec, geometry: _Geometry, rows: int, cols: int, max_pixels: int) -> bool:
+    width, height = geometry.page_size(rows, cols)
+    max_side = MAX_PAGE_SIDE.get(spec.format, max(width, height))
+    max_pixels = min(max_pixels, MAX_PAGE_PIXELS.get(spec.format, max_pixels))
+    return width * height <= max_pixels and max(width, height) <= max_side
 
 
 def _check_size(
@@ -308,11 +329,8 @@ def _check_size(
     max_pixels: int,
     axes: AxisPlan | None = None,
 ) -> None:
-    max_side = MAX_PAGE_SIDE.get(spec.format)
-
     def fits(geometry: _Geometry, rows: int, cols: int) -> bool:
-        width, height = geometry.page_size(rows, cols)
-        return width * height <= max_pixels and (max_side is None or max(width, height) <= max_side)
+        return _fits(spec, geometry, rows, cols, max_pixels)
 
     def scaled(width: int) -> tuple[int, int]:
         asked_width, asked_height = spec.cell_size
@@ -332,7 +350,8 @@ def _check_size(
     if fits(geometry, rows, cols):
         return
     width, height = geometry.page_size(rows, cols)
-    limits = f"{max_pixels:,} pixels"
+    limits = f"{min(max_pixels, MAX_PAGE_PIXELS.get(spec.format, max_pixels)):,} pixels"
+    max_side = MAX_PAGE_SIDE.get(spec.format)
     if max_side is not None:
         limits += f" or {max_side:,} a side ({spec.format.value})"
     advice = []

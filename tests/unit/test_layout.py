@@ -9,7 +9,7 @@ from shared.axes import axes_of_size
 from shared.axis_headers import HeaderKind
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_spec import JobSpec, LabelPosition, Overflow, SheetFormat
-from shared.layout import SheetLayout, plan_sheet
+from shared.layout import MAX_PAGE_PIXELS, SheetLayout, plan_sheet
 from shared.schemas import Box
 from tests.unit.boxes import contains, overlap
 
@@ -109,12 +109,29 @@ def test_the_longest_side_of_a_format_is_kept_to_the_pixel(
         "label_position": LabelPosition.NONE,
         "format": format_,
         "margin": 0,
+        "overflow": Overflow.ERROR,
     }
     count, rest = divmod(limit, 100)
     assert plan(count, cell_size=(16, 100), **fields).pages[0].height == limit - rest
     with pytest.raises(GridscribeError, match=re.escape(f"{limit:,} a side")) as caught:
         plan(count + 1, cell_size=(16, 100), **fields)
     assert caught.value.code is ErrorCode.SHEET_TOO_LARGE
+
+
+@pytest.mark.parametrize("given", [{}, {"cols": 20}, {"rows": 20}])
+@pytest.mark.parametrize("format_", [SheetFormat.WEBP, SheetFormat.AVIF])
+def test_what_one_page_of_a_format_cannot_hold_goes_onto_further_pages(
+    format_: SheetFormat, given: dict[str, int]
+) -> None:
+    layout = plan(1000, format=format_, **given)
+    most = MAX_PAGE_PIXELS[format_]
+    sizes = [page.width * page.height for page in layout.pages]
+    assert most * 0.85 < max(sizes) <= most
+    assert len(layout.cells) == 1000
+    assert layout.cols == given.get("cols", layout.cols)
+    assert layout.rows == given.get("rows", layout.rows)
+    with pytest.raises(GridscribeError, match=f"limit of {most:,} pixels"):
+        plan(1000, format=format_, overflow=Overflow.GROW, **given)
 
 
 def test_png_has_no_longest_side() -> None:
@@ -135,7 +152,7 @@ def test_advice_for_a_sheet_too_large_is_true() -> None:
 
 def test_a_row_too_wide_is_told_how_many_columns_would_fit() -> None:
     with pytest.raises(GridscribeError, match="at most 61 columns"):
-        plan(500, rows=1, format=SheetFormat.WEBP)
+        plan(500, rows=1, format=SheetFormat.WEBP, overflow=Overflow.ERROR)
 
 
 def test_resizing_every_picture_beyond_a_page_is_refused() -> None:
