@@ -2,11 +2,11 @@
 
 import csv
 import io
-import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.csv_text import bad_csv, csv_text
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_spec import Axes, CsvEncoding, JobSpec
 from shared.parameters import PARAMETERS
@@ -19,8 +19,9 @@ MAX_ROWS = 100_000
 MAX_COLUMNS = 256
 MAX_COLUMN_NAME = 200
 MAX_VALUE = 10_000
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in no text; \t, \n, \v, \f and \r may be
-_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_GUESSED = (
+    "the CSV is not UTF-8 and was read as windows-1252; if its labels look wrong, save it as UTF-8"
+)
 _LISTED = 5  # so that a message stays readable however long the list is
 
 
@@ -37,6 +38,8 @@ class CsvRow:
 class CsvTable:
     columns: tuple[str, ...]
     rows: tuple[CsvRow, ...]
+    is_guessed: bool = False
+    """Whether it was read as Windows-1252 because it is nothing that tells itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +56,33 @@ def filename_column(columns: Sequence[str]) -> str | None:
 
 
 def parse_csv(data: bytes, encoding: CsvEncoding | None = None) -> CsvTable:
-    """Read UTF-8, or UTF-16 with a byte order mark, separated by comma, semicolon or tab.
+    """Read UTF-8, UTF-16 or Windows-1252, separated by comma, semicolon or tab.
 
-    Any other encoding must be named: guessed wrongly, it would draw wrong letters in silence.
+    The first two tell themselves, with a byte order mark or without. Text that is neither is taken
+    for Windows-1252, which has Latin-1's letters, and the table says that this was a guess; nothing
+    that has a mark, valid letters of UTF-8 or control characters is guessed at.
     Blank rows and columns without a header are left out: spreadsheets and data frames write both.
     Raises `GridscribeError` with BAD_CSV, naming the line, for anything that cannot be read safely.
     """
-    text = _decode(data, encoding)
+    text, is_guessed = csv_text(data, encoding)
     delimiter, header = _find_header(text)
     columns = _check_header(header)
     key = filename_column(columns)
     if key is None:
         found = _quoted(columns) or "nothing"
-        raise _bad(f"line 1 has no column 'filename' to match images by; it names {found}")
+        raise bad_csv(f"line 1 has no column 'filename' to match images by; it names {found}")
 
     rows: list[CsvRow] = []
     for line, cells in _records(text, delimiter):
         if line == 1 or not any(cells):
             continue
         if len(rows) == MAX_ROWS:
-            raise _bad(f"line {line}: more than {MAX_ROWS} rows; leave out those without an image")
+            raise bad_csv(
+                f"line {line}: more than {MAX_ROWS} rows; leave out those without an image"
+            )
         values = _row_values(line, header, cells)
         rows.append(CsvRow(line, values[key], values))
-    return CsvTable(columns, tuple(rows))
+    return CsvTable(columns, tuple(rows), is_guessed)
 
 
 def match_rows(table: CsvTable, names: Sequence[str]) -> CsvMatch:
@@ -108,6 +115,8 @@ def match_rows(table: CsvTable, names: Sequence[str]) -> CsvMatch:
         which = _listed([f"{row.line} ({row.filename!r})" for row in orphans])
         detail = f"no image for {len(orphans)} row(s) of the CSV: line {which}"
         warnings.append(JobWarning(code="csv_row_without_image", detail=detail))
+    if table.is_guessed:
+        warnings.append(JobWarning(code="csv_encoding_guessed", detail=_GUESSED))
     return CsvMatch(tuple(row.values if row else None for row in matched), tuple(warnings))
 
 
@@ -153,43 +162,6 @@ def _asked_columns(spec: JobSpec) -> list[tuple[str, str]]:
     return [(field, column) for field, column in asked if column]
 
 
-def _decode(data: bytes, encoding: CsvEncoding | None) -> str:
-    try:
-        if encoding is not None:
-            _refuse_controls(data)
-            text = data.decode(encoding)
-        elif data[:2] in _UTF_16_MARKS:
-            text = data.decode("utf-16")
-        else:
-            text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.encoding.startswith("utf-16"):
-            raise _bad("not valid UTF-16, as its first two bytes say; save it as UTF-8") from error
-        where = _place(data, error.start)
-        raise _bad(
-            f"{where} is not {encoding or 'UTF-8'}; save the file as UTF-8, or name its encoding in"
-            f" csv_encoding: {' or '.join(CsvEncoding)}"
-        ) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise _bad(f"line {line} holds a NUL byte: this is no text file; save it as UTF-8 CSV")
-    if not text.strip():
-        raise _bad("the file is empty; the first line must name the columns")
-    return text
-
-
-def _refuse_controls(data: bytes) -> None:
-    """In an encoding of single bytes nearly anything can be read: a picture, too."""
-    if control := _CONTROLS.search(data):
-        where = _place(data, control.start())
-        raise _bad(f"{where} is in no text: this is no text file; save it as UTF-8 CSV")
-
-
-def _place(data: bytes, at: int) -> str:
-    line = data.count(b"\n", 0, at) + 1
-    return f"line {line}: byte 0x{data[at]:02x}"
-
-
 def _find_header(text: str) -> tuple[str, list[str]]:
     """The delimiter under which line 1 names the file column, else the one giving most columns."""
     headers: list[tuple[str, list[str]]] = []
@@ -202,7 +174,7 @@ def _find_header(text: str) -> tuple[str, list[str]]:
     best = max(headers, key=lambda it: (_names_file(it[1]), len(it[1])), default=None)
     if best and (_names_file(best[1]) or not failure):
         return best
-    raise failure or _bad("line 1 cannot be read")
+    raise failure or bad_csv("line 1 cannot be read")
 
 
 def _names_file(header: Sequence[str]) -> bool:
@@ -218,7 +190,7 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield line, [cell.strip() for cell in cells]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise _bad(
+        raise bad_csv(
             f"line {line}: {error}; a value that holds the delimiter, a line break or a quote"
             ' stands in double quotes, and a quote in it is written twice ("")'
         ) from error
@@ -228,11 +200,11 @@ def _check_header(header: Sequence[str]) -> tuple[str, ...]:
     columns = tuple(column for column in header if column)
     twice = [column for column in dict.fromkeys(columns) if columns.count(column) > 1]
     if len(header) > MAX_COLUMNS:
-        raise _bad(f"line 1 names {len(header)} columns; at most {MAX_COLUMNS} are read")
+        raise bad_csv(f"line 1 names {len(header)} columns; at most {MAX_COLUMNS} are read")
     if twice:
-        raise _bad(f"line 1 names {_quoted(twice)} more than once; rename one")
+        raise bad_csv(f"line 1 names {_quoted(twice)} more than once; rename one")
     if longest := next((column for column in columns if len(column) > MAX_COLUMN_NAME), None):
-        raise _bad(
+        raise bad_csv(
             f"line 1: the column name {longest[:40]!r}... has {len(longest)} characters;"
             f" at most {MAX_COLUMN_NAME} are read"
         )
@@ -242,13 +214,13 @@ def _check_header(header: Sequence[str]) -> tuple[str, ...]:
 def _row_values(line: int, header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     width = len(header)
     if len(cells) < width or any(cells[width:]):
-        raise _bad(
+        raise bad_csv(
             f"line {line} has {len(cells)} value(s), but line 1 names {width} column(s);"
             " a value that holds the delimiter stands in double quotes"
         )
     for column, cell in zip(header, cells, strict=False):
         if len(cell) > MAX_VALUE:
-            raise _bad(
+            raise bad_csv(
                 f"line {line}, column {column!r}: {len(cell)} characters; at most {MAX_VALUE}"
             )
     return {column: cell for column, cell in zip(header, cells, strict=False) if column}
@@ -285,7 +257,3 @@ def _quoted(names: Sequence[str]) -> str:
 def _listed(items: Sequence[str]) -> str:
     rest = len(items) - _LISTED
     return ", ".join(items[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _bad(detail: str) -> GridscribeError:
-    return GridscribeError(ErrorCode.BAD_CSV, f"CSV: {detail}")

@@ -243,7 +243,7 @@ class JobSpec(Template):
     """Columns of the CSV, keys of an image's metadata or of the parameters in its file, to draw;
     `["auto"]` draws what varies over the sheet, and what does not into a header."""
     csv_encoding: CsvEncoding | None = None
-    """Of a CSV that is neither UTF-8 nor UTF-16 with a byte order mark."""
+    """Of a CSV that is neither UTF-8 nor UTF-16; without it such a one is read as Windows-1252."""
     use_clip: bool = False
     clip_model: ShortText | None = None
     """One of the deployment's models; None means its default."""

@@ -21,7 +21,7 @@ def test_plain_csv_gives_columns_rows_and_their_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("header", ["filename", "Filename", "FILE", "file_name", "image"])
 def test_encoding_delimiter_and_header_are_found(
@@ -36,8 +36,34 @@ def test_encoding_delimiter_and_header_are_found(
 @pytest.mark.parametrize("encoding", CsvEncoding)
 def test_another_encoding_is_read_where_it_is_named(encoding: CsvEncoding) -> None:
     data = "Filename;prompt\r\na.png;zwölf Füchse\r\n".encode(encoding)
-    assert parse_csv(data, encoding).rows[0].values["prompt"] == "zwölf Füchse"
-    assert "csv_encoding: windows-1252" in rejection(data), "how to have it read"
+    table = parse_csv(data, encoding)
+    assert table.rows[0].values["prompt"] == "zwölf Füchse"
+    assert match_rows(table, ["a.png"]).warnings == ()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "windows-1252"])
+def test_western_letters_are_read_unnamed_too_and_said_to_be_a_guess(encoding: str) -> None:
+    table = parse_csv("filename,prompt\na.png,zwölf Füchse\n".encode(encoding))
+    match = match_rows(table, ["a.png"])
+    assert match.rows == ({"filename": "a.png", "prompt": "zwölf Füchse"},)
+    assert [warning.code for warning in match.warnings] == ["csv_encoding_guessed"]
+    assert "save it as UTF-8" in match.warnings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("filename,l\na,Füchse\n".encode() + b"b,F\xfcchse\n", "line 3: byte 0xfc is not UTF-8"),
+        (b"\xef\xbb\xbffilename,l\na,F\xfcchse\n", "line 2: byte 0xfc is not UTF-8"),
+        (b"filename,l\na,\x81\n", "line 2: byte 0x81 is not UTF-8"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "line 2: byte 0x1a is in no text"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "byte 0x00 is in no text"),
+    ],
+)
+def test_nothing_is_guessed_of_damaged_text_and_of_no_text(data: bytes, message: str) -> None:
+    found = rejection(data)
+    assert message in found
+    assert "save" in found
 
 
 def test_a_named_encoding_does_not_turn_a_picture_into_text() -> None:
@@ -65,9 +91,7 @@ def test_unnamed_columns_and_rows_of_blanks_are_left_out() -> None:
     [
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf \n", "the file is empty"),
-        (b"filename,l\na,b\nc,\xe9\n", "line 3: byte 0xe9 is not UTF-8"),
         (b"filename,l\na\0,b\n", "line 2 holds a NUL byte"),
-        ("filename,l\n".encode("utf-16-le"), "line 1 holds a NUL byte"),
         (b"\xff\xfea", "not valid UTF-16"),
         (b"name,label\na,b\n", "no column 'filename' to match images by; it names 'name', 'label'"),
         (b"filename,l,l\na,b,c\n", "line 1 names 'l' more than once"),

@@ -152,7 +152,7 @@ JOB = [
         "line 2 holds a NUL byte",
     ),
     (
-        [GOOD, ("csv", ("l.csv", "filename,label\ngood.png,café\n".encode("latin-1")))],
+        [GOOD, ("csv", ("l.csv", "filename,label\nféé.png,".encode() + b"caf\xe9\n"))],
         422,
         "bad_csv",
         "csv",

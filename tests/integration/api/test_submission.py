@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from redis import Redis
 
 from shared.keyspace import PREFIX
@@ -69,16 +70,19 @@ def test_csv_rows_find_their_images_and_only_the_others_go_to_captioning(
     assert [warning["code"] for warning in job["warnings"]] == ["csv_row_without_image"]
 
 
-def test_a_csv_in_latin_1_is_read_where_the_spec_says_so(
-    client: httpx.Client, redis: Redis
+@pytest.mark.parametrize(
+    ("encoding", "warnings"), [('"latin-1"', []), ("null", ["csv_encoding_guessed"])]
+)
+def test_a_csv_in_latin_1_is_read_and_a_warning_says_where_that_was_a_guess(
+    client: httpx.Client, redis: Redis, encoding: str, warnings: list[str]
 ) -> None:
     table = ("csv", ("labels.csv", "filename,label\na.png,café\n".encode("latin-1")))
-    spec = ("spec", (None, '{"csv_encoding": "latin-1"}'))
+    spec = ("spec", (None, f'{{"csv_encoding": {encoding}}}'))
     answer = submit(client, spec, image_part("a.png"), table)
     assert answer.status_code == 202, answer.text
     job = answer.json()
     assert stored_images(redis, job["id"])[0].csv_row == {"filename": "a.png", "label": "café"}
-    assert job["warnings"] == []
+    assert [warning["code"] for warning in job["warnings"]] == warnings
 
 
 def test_a_json_job_takes_data_uris_and_uploads(client: httpx.Client, redis: Redis) -> None:
