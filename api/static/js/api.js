@@ -1,6 +1,6 @@
 // Requests to the service: with the key, refusals as Problem, outages as Unreachable.
 
-import { authorization } from "./api_key.js";
+import { authorization, getKey } from "./api_key.js";
 import { reportAway, reportHere } from "./connection.js";
 import { askForKey } from "./key_dialog.js";
 
@@ -37,6 +37,7 @@ export function problemOf(text, status, retryAfter) {
 /** The answer, where it is one of success; asks for a key where one is wanted. `path` is below /v1/. */
 export async function request(path, { method = "GET", json, headers = {}, signal } = {}) {
   for (;;) {
+    const key = getKey();
     const response = await send(path, {
       method,
       signal,
@@ -48,6 +49,7 @@ export async function request(path, { method = "GET", json, headers = {}, signal
       body: json === undefined ? undefined : JSON.stringify(json),
     });
     if (response.ok) return response;
+    if (response.status === 401 && getKey() !== key) continue; // handed in meanwhile
     const problem = problemOf(await response.text(), response.status, response.headers.get("Retry-After"));
     if (response.status !== 401 || !(await askForKey(problem.message))) throw problem;
   }

@@ -12,14 +12,18 @@ export function isRemembered() {
 }
 
 export function keepKey(key, remember) {
-  forgetKey();
+  drop();
   (remember ? localStorage : sessionStorage).setItem(STORED, key);
   for (const listener of listeners) listener();
 }
 
-export function forgetKey() {
+function drop() {
   sessionStorage.removeItem(STORED);
   localStorage.removeItem(STORED);
+}
+
+export function forgetKey() {
+  drop();
   for (const listener of listeners) listener();
 }
 

@@ -22,7 +22,7 @@ export class Downloads {
         `jobs/${job.id}/result?page=${index + 1}&disposition=attachment`, `sheet-${job.id}${pages > 1 ? `-page-${index + 1}` : ""}.${job.spec.format}`, "button primary")),
       this.#link("Manifest", `jobs/${job.id}/manifest`, `manifest-${job.id}.json`, "button")),
       el("div", { class: "field" }, el("label", { for: select.id }, "In another format, as a new job"),
-        el("div", { class: "row tight" }, select, el("button", { type: "button", onclick: () => onFormat(select.value) }, "Make it"))),
+        el("div", { class: "row tight one-line" }, select, el("button", { type: "button", onclick: () => onFormat(select.value) }, "Make it"))),
       this.trouble);
   }
 

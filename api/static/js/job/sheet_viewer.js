@@ -51,6 +51,7 @@ export class SheetViewer extends EventTarget {
     const { width, height } = this.manifest.pages[page - 1];
     this.#drawPager();
     this.#drawCells(width, height);
+    this.frame.style.aspectRatio = `${width} / ${height}`;
     this.zoom.setSize(width, height);
     this.picture.alt = `Sheet, page ${page} of ${this.manifest.pages.length}`;
     try {

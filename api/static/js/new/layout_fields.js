@@ -18,7 +18,7 @@ export class LayoutFields {
     this.margin = numberInput({ min: "0", max: "500" });
     this.fontSize = numberInput({ min: "6", max: "200" });
     this.title = el("input", { type: "text", maxlength: "500" });
-    this.position = select("below the picture", [["overlay", "over the picture"], ["none", "no labels"]]);
+    this.position = select("below", [["overlay", "over the picture"], ["none", "nowhere"]]);
     this.resize = select("fit: whole picture", [["fill", "fill: whole cell"], ["stretch", "stretch"]]);
     this.overflow = select("more pages", [["grow", "more rows"], ["error", "refuse"]]);
     this.sort = select("as given", [["name", "by name"], ["similarity", "by likeness"]]);
