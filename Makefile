@@ -94,6 +94,10 @@ check: lint test ## lint and test
 gallery: $(INSTALLED) ## Draw the sheets of docs/gallery anew
 	@$(BIN)/python docs/gallery/draw.py
 
+.PHONY: screenshots
+screenshots: $(INSTALLED) ## Take the pictures of the web page anew; look at them
+	@$(BIN)/python docs/images/web/shoot.py
+
 # Run it with the oldest Python that pyproject.toml allows: newer ones can install its pins too.
 # Arbitrary equality (===) keeps out builds such as 2.15.0+cpu, which == would let in.
 .PHONY: constraints
