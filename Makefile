@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # What `make test-system` needs beyond .venv: Debian's package names, and a program of each.
-SYSTEM_PACKAGES := redis-server chromium
-SYSTEM_PROGRAMS := redis-server chromium
+SYSTEM_PACKAGES := redis-server chromium rabbitmq-server
+SYSTEM_PROGRAMS := redis-server chromium rabbitmq-server
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -82,6 +82,10 @@ openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
 .PHONY: docs
 docs: $(INSTALLED) ## Build the documentation as a site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+.PHONY: bench-load
+bench-load: $(INSTALLED) ## Keep the service at saturation for ten minutes; writes docs/reports/load.md
+	@$(BIN)/python -m benchmarks.load
 
 .PHONY: bench-http
 bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
