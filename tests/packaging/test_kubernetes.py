@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped] # it ships no type information
 import pytest
 from ruamel.yaml import YAML
 
