@@ -32,9 +32,11 @@ class _RenderData(Payload):
     job_id: Identifier
     name: ShortText = ""
     frame: _FrameNumber | None = None
+    layer: ShortText = ""
+    """Of those that render the same frames: a frame is known by both."""
     outputs: Annotated[tuple[_Output, ...], Field(max_length=MAX_OUTPUTS)] = ()
     frames: Annotated[int, Field(ge=0, le=10**6)] = 0
-    """How many the job has."""
+    """How many the job has, all layers together."""
     error: _Text = ""
 
 
@@ -78,7 +80,8 @@ def _event(keys: tuple[str, ...], envelope: _Envelope, data: _RenderData) -> Inb
     frames: tuple[Frame, ...] = ()
     if data.outputs and envelope.type != "render.job.failed":
         outputs = tuple(Output(**output.model_dump(exclude_unset=True)) for output in data.outputs)
-        key = f"={data.frame}" if data.frame is not None else data.outputs[0].url
+        known_by_number = data.frame is not None
+        key = f"{data.layer}={data.frame}" if known_by_number else data.outputs[0].url
         frames = (Frame(key=key, number=data.frame, at_ms=at_ms, outputs=outputs),)
     match envelope.type:
         case "render.job.failed":

@@ -189,6 +189,17 @@ def test_a_frame_that_was_rendered_again_replaces_the_earlier_one(
     assert widths(lighting.grid()[1]) == [11, 22]
 
 
+def test_layers_that_render_the_same_frames_do_not_replace_each_other(
+    farm: MakeFarm, pictures: str
+) -> None:
+    lighting = farm()
+    for layer, width in (("fog", 11), ("beauty", 21), ("fog", 12)):
+        outputs = [{"url": f"{pictures}/{width}/x.png"}]
+        lighting.frame(1, layer=layer, outputs=outputs)
+    lighting.finish(frames=2)
+    assert sorted(widths(lighting.grid()[1])) == [12, 21]
+
+
 def test_frames_may_come_shortly_after_the_end_of_their_job(farm: MakeFarm) -> None:
     lighting = farm()
     lighting.frame(1)
