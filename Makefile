@@ -75,8 +75,9 @@ audit: $(INSTALLED) ## Ask the package index for known holes in what the images 
 	done
 
 .PHONY: openapi
-openapi: $(INSTALLED) ## Write docs/openapi.json and docs/api-reference.md anew
+openapi: $(INSTALLED) ## Write docs/openapi.json, docs/api-reference.md and docs/cli-reference.md anew
 	@$(BIN)/python -m api.reference docs
+	@$(BIN)/python -m typer gridscribe.cli utils docs --name gridscribe --title Commands --output docs/cli-reference.md
 
 # The variable silences a notice of the theme's makers; what the build itself warns of is an error.
 .PHONY: docs

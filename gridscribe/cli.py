@@ -1,12 +1,12 @@
 """The command line: `gridscribe COMMAND`."""
 
 import sys
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
 from gridscribe.commands import (
+    doctor,
     evaluate,
     jobs,
     keys,
@@ -16,10 +16,12 @@ from gridscribe.commands import (
     stack,
     submission,
     templates,
+    watch,
 )
 from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code, hint
 from gridscribe.console import out, print_error
 from gridscribe.old_spelling import with_single_values
+from gridscribe.version import own_version
 
 app = typer.Typer(
     name="gridscribe",
@@ -33,6 +35,7 @@ app = typer.Typer(
 _PANELS = {
     "Jobs": (
         submission.submit,
+        watch.watch,
         jobs.wait,
         jobs.status,
         jobs.events,
@@ -56,7 +59,7 @@ _PANELS = {
         local.unpack,
         evaluate.eval_labels,
     ),
-    "The service itself": (stack.dev, stack.demo),
+    "The service itself": (doctor.doctor, stack.dev, stack.demo),
 }
 for panel, commands in _PANELS.items():
     for command in commands:
@@ -68,7 +71,7 @@ app.add_typer(sources.app, name="sources", rich_help_panel="The service itself")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        out.print(f"gridscribe {_version()}")
+        out.print(f"gridscribe {own_version()}")
         raise typer.Exit
 
 
@@ -106,10 +109,3 @@ def _rewritten(arguments: list[str]) -> list[str]:
         arguments[0],
         *with_single_values(arguments[1:], value_counts, greedy_labels=command.name == "export"),
     ]
-
-
-def _version() -> str:
-    try:
-        return metadata.version("gridscribe")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return "(not installed)"

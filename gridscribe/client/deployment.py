@@ -1,6 +1,7 @@
 """What a service offers and how it is: `client.models`, `client.vocabularies`, `client.service`."""
 
 import httpx
+from pydantic import BaseModel
 
 from gridscribe.client.answers import problem_of
 from gridscribe.client.binding import AsyncResource, Awaited, Blocking, BlockingResource
@@ -48,6 +49,21 @@ class ServiceFlows:
             return parsed(Readiness, response)
         raise ApiError(problem_of(response))
 
+    def version(self) -> Flow[str]:
+        """Of the service's program."""
+        document = yield from self._wire.ask(Request("GET", "/openapi.json", OpenApiDocument))
+        return document.info.version
+
+
+class OpenApiInfo(BaseModel):
+    version: str
+
+
+class OpenApiDocument(BaseModel):
+    """What is read of it."""
+
+    info: OpenApiInfo
+
 
 class Models(BlockingResource):
     """`Client.models`."""
@@ -77,9 +93,11 @@ class Service(BlockingResource):
     """`Client.service`."""
 
     ready = Blocking(ServiceFlows.ready)
+    version = Blocking(ServiceFlows.version)
 
 
 class AsyncService(AsyncResource):
     """`AsyncClient.service`."""
 
     ready = Awaited(ServiceFlows.ready)
+    version = Awaited(ServiceFlows.version)

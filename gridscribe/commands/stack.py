@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from gridscribe.client import Client
 from gridscribe.commands.exit_codes import ExitCode
+from gridscribe.commands.signals import ended_by_signals
 from gridscribe.console import (
     StageProgress,
     err,
@@ -42,7 +43,7 @@ def dev(
     ),
 ) -> None:
     """Run the whole service on this machine until Ctrl+C."""
-    with _ended_by_signals():
+    with ended_by_signals():
         stack = DevStack(host, port, data_dir, log=print_child_line)
         with contextlib.suppress(KeyboardInterrupt), stack:
             stack.wait_ready(_READY_SECONDS)
@@ -63,7 +64,7 @@ def demo(
     started = time.monotonic()
     spec = JobSpec(rows=3, cols=3, use_clip=True)
     with (
-        _ended_by_signals(),
+        ended_by_signals(),
         _told_on_failure() as log,
         DevStack(port=0, data_dir=output / ".data", log=log) as stack,
     ):
@@ -100,15 +101,3 @@ def _told_on_failure() -> Iterator[Log]:
         for name, line in held:
             print_child_line(name, line)
         raise
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM, and SIGHUP of a closed terminal, end the block as Ctrl+C does."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
