@@ -10,7 +10,7 @@ from gridscribe.client import (
     ServerUnreachableError,
     UnusableArgumentError,
 )
-from gridscribe.webhook import InvalidWebhookError, WebhookEvent, verify_webhook
+from gridscribe.webhook import InvalidWebhookError, WebhookMessage, verify_webhook
 
 __all__ = [
     "ApiError",
@@ -22,6 +22,6 @@ __all__ = [
     "JobUpdate",
     "ServerUnreachableError",
     "UnusableArgumentError",
-    "WebhookEvent",
+    "WebhookMessage",
     "verify_webhook",
 ]

@@ -17,7 +17,7 @@ class InvalidWebhookError(ClientError):
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookEvent:
+class WebhookMessage:
     """A message that the service signed."""
 
     id: str
@@ -44,7 +44,7 @@ class _Body(BaseModel):
     data: dict[str, Any]
 
 
-def verify_webhook(headers: Mapping[str, str], body: bytes, secret: str) -> WebhookEvent:
+def verify_webhook(headers: Mapping[str, str], body: bytes, secret: str) -> WebhookMessage:
     """The event in a request that a webhook brought.
 
     `body` are the very bytes that came, `secret` is the endpoint's, `whsec_...`. Raises
@@ -58,4 +58,4 @@ def verify_webhook(headers: Mapping[str, str], body: bytes, secret: str) -> Webh
         raise InvalidWebhookError(str(error)) from error
     except ValidationError as error:
         raise InvalidWebhookError("the webhook is signed, but its body is no event") from error
-    return WebhookEvent(message.id, content.type, content.timestamp, content.data)
+    return WebhookMessage(message.id, content.type, content.timestamp, content.data)

@@ -23,6 +23,14 @@ from gridscribe.client.runners import AsyncRunner, BlockingRunner
 from gridscribe.client.sources import AsyncSources, SourceFlows, Sources
 from gridscribe.client.templates import AsyncTemplates, TemplateFlows, Templates
 from gridscribe.client.uploads import AsyncUploads, UploadFlows, Uploads
+from gridscribe.client.webhooks import (
+    AsyncDeliveries,
+    AsyncEndpoints,
+    Deliveries,
+    DeliveryFlows,
+    EndpointFlows,
+    Endpoints,
+)
 from gridscribe.client.wire import Wire
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
@@ -60,6 +68,8 @@ class Client(FormerSpelling):
         self.sources = Sources(SourceFlows(wire), runner)
         self.models = Models(ModelFlows(wire), runner)
         self.vocabularies = Vocabularies(VocabularyFlows(wire), runner)
+        self.webhook_endpoints = Endpoints(EndpointFlows(wire), runner)
+        self.deliveries = Deliveries(DeliveryFlows(wire), runner)
         self.service = Service(ServiceFlows(wire), runner)
 
     def __enter__(self) -> Self:
@@ -99,6 +109,8 @@ class AsyncClient:
         self.sources = AsyncSources(SourceFlows(wire), runner)
         self.models = AsyncModels(ModelFlows(wire), runner)
         self.vocabularies = AsyncVocabularies(VocabularyFlows(wire), runner)
+        self.webhook_endpoints = AsyncEndpoints(EndpointFlows(wire), runner)
+        self.deliveries = AsyncDeliveries(DeliveryFlows(wire), runner)
         self.service = AsyncService(ServiceFlows(wire), runner)
 
     async def __aenter__(self) -> Self:

@@ -21,7 +21,7 @@ from gridscribe.saved_templates import check_template
 from gridscribe.watching.arrivals import Folder
 from gridscribe.watching.making import LocalMaker, Maker, ServiceMaker
 from gridscribe.watching.memory import WatchMemory
-from gridscribe.watching.wakeups import is_on_network, looks
+from gridscribe.watching.wakeups import can_be_told, is_on_network, looks
 from gridscribe.watching.watch import Watch
 from shared.job_spec import JobSpec
 from shared.labels import compares_features
@@ -94,7 +94,7 @@ def watch(
             left = watching.leave_out_what_is_there()
             if left:
                 err.print(f"{left:,} images that are there already are left out; see --existing")
-        polling = is_on_network(folder) if poll is None else poll
+        polling = (is_on_network(folder) if poll is None else poll) or not can_be_told()
         with contextlib.suppress(KeyboardInterrupt):
             _run(watching, folder, once=once, polling=polling)
     if once and watching.failures:

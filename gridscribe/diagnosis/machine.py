@@ -30,6 +30,7 @@ def check_models(settings: Settings) -> Iterator[Finding]:
     """Loads each model from this machine's disk; nothing is downloaded."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when its packages are imported
     try:
+        from worker.caption_process import captioning_config
         from worker.captioning.captioner import ModelUnavailable
         from worker.captioning.model_registry import create_captioner
     except ImportError:
@@ -39,10 +40,11 @@ def check_models(settings: Settings) -> Iterator[Finding]:
             "where captioning workers run: pip install 'gridscribe[caption]'",
         )
         return
+    config = captioning_config(settings)
     device = "cpu"
     for name in settings.clip_models:
         try:
-            captioner = create_captioner(name, settings.clip_threads)
+            captioner = create_captioner(name, config.threads, config.engine)
         except ModelUnavailable as error:
             yield problem(
                 "models",

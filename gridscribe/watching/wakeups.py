@@ -1,10 +1,9 @@
 """When to look at a folder: as soon as something changes, or every so often."""
 
+import importlib.util
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from watchfiles import watch
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"}
@@ -25,6 +24,8 @@ def looks(folder: Path, seconds: float, *, polling: bool) -> Iterator[bool]:
         while True:
             time.sleep(seconds)
             yield True
+    from watchfiles import watch
+
     looked_at = time.monotonic()
     for changes in watch(
         folder,
@@ -37,6 +38,11 @@ def looks(folder: Path, seconds: float, *, polling: bool) -> Iterator[bool]:
         if changes or is_time:
             looked_at = time.monotonic()
         yield bool(changes) or is_time
+
+
+def can_be_told() -> bool:
+    """Whether the package is there that listens to the kernel: the extra `watch`."""
+    return importlib.util.find_spec("watchfiles") is not None
 
 
 def is_on_network(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:

@@ -16,6 +16,7 @@ from gridscribe.client.wire import Wire
 from shared.inbound_sources import Adapter, SourceRequest
 from shared.job_spec import JobSpec, Template
 from shared.schemas import Job
+from shared.webhooks import NewWebhookEndpoint, WebhookEndpointChange
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text())
 
@@ -37,6 +38,8 @@ ARGUMENTS: dict[str, Any] = {
     "source": SourceRequest(name="farm", adapter=Adapter.CLOUDEVENTS),
     "path": Path("sheet.png"),
     "count": 1,
+    "endpoint": NewWebhookEndpoint(url="https://example.com/"),
+    "change": WebhookEndpointChange(),
 }
 
 
