@@ -3,6 +3,7 @@ commit."""
 
 import logging
 from concurrent.futures import Future, wait
+from itertools import count
 
 from shared.errors import UnreadableImageError
 from shared.failpoints import failpoint
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 MOST_AHEAD = 4
 """Decoded pictures of one unit that may wait for the model: they bound what a worker holds."""
+
+_beginnings = count()
+"""Numbers the units of this process as they begin."""
 
 EMBEDDED_LABEL = ImageCaption(reason="CLIP was not asked: the file carries what was asked for")
 """For an image that needs no caption, which only looking into its file could tell."""
@@ -59,7 +63,7 @@ def _caption(
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
     side = captioning.input_size
-    owner = lease.ticket.job_id
+    owner, began = lease.ticket.job_id, next(_beginnings)
     hold_lock = decoding.places <= MOST_LOCKING_THREADS
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
@@ -76,7 +80,9 @@ def _caption(
                 continue
             wait(futures[: 1 - MOST_AHEAD])
             try:
-                with decoding.taken(owner):
+                # A job's chunks end one after another, so that the next one comes while others
+                # are at work; at the same pace they would all end at once.
+                with decoding.taken(owner, rank=began):
                     picture = open_picture(file, (side, side), hold_lock=hold_lock)
             except UnreadableImageError as error:
                 reason = f"the picture cannot be read: {error}"

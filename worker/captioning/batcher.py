@@ -14,6 +14,7 @@ import numpy as np
 from shared.counters import process_counters
 from shared.failpoints import failpoint
 from worker.captioning.captioner import Captioner, FloatArray, OutOfDeviceMemory
+from worker.captioning.cores import step_back
 from worker.captioning.round_robin import RoundRobin
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ class Batcher:
         self._threads[-1].start()
 
     def _run(self) -> None:
+        step_back()
         while (taken := self._next_batch()) is not None:
             line, batch = taken
             running = [item for item in batch if item.future.set_running_or_notify_cancel()]

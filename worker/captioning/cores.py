@@ -1,6 +1,11 @@
-"""How many cores this process may use."""
+"""How many cores this process may use, and who goes first on them."""
 
 import os
+import sys
+import threading
+
+BACKGROUND = 10
+"""Niceness: a ninth of the weight of a thread that has none."""
 
 
 def available_cores() -> int:
@@ -8,3 +13,13 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def step_back() -> None:
+    """Lets the calling thread, and threads that it starts, leave the cores to others who want them.
+
+    For the model's threads, which always have work: decoding, leases and the next job's sheet are
+    short, and somebody waits for them.
+    """
+    if sys.platform == "linux":  # where a priority is a thread's own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND)

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from worker.captioning.calibration import Calibration
 from worker.captioning.captioner import FloatArray
+from worker.captioning.cores import step_back
 from worker.captioning.engine import Precision
 from worker.captioning.zero_shot import normalised
 
@@ -56,17 +58,15 @@ class OpenVinoTower:
         self.identity = f"openvino={openvino.__version__} {precision} {real}"
         self.streams = cores
         self.best_batch = BEST_BATCH
-        self._compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": real,
-                "NUM_STREAMS": cores,
-                "INFERENCE_NUM_THREADS": cores,
-                # A pinned thread waits for the decoder on its core while another core is free.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        options = {
+            "INFERENCE_PRECISION_HINT": real,
+            "NUM_STREAMS": cores,
+            "INFERENCE_NUM_THREADS": cores,
+            # A pinned thread waits for the decoder on its core while another core is free.
+            "ENABLE_CPU_PINNING": False,
+        }
+        with ThreadPoolExecutor(1, initializer=step_back) as starter:  # of OpenVINO's own threads
+            self._compiled = starter.submit(core.compile_model, model, "CPU", options).result()
         self.own_memory_bytes = sum(
             operation.get_data().nbytes
             for operation in model.get_ops()

@@ -57,8 +57,10 @@ class StarterCaptioner:
         """Raises ModelUnavailable where the packages do not hold what they should."""
         self._cores = threads or available_cores()
         self._network = _load_network()
+        self.seeing = _Seeing(self._network)
+        """(N, 3, SIDE, SIDE) to features that are not normalised yet."""
         self._tower = TorchTower(
-            _Seeing(self._network),
+            self.seeing,
             SIDE,
             device=torch.device("cpu"),
             dtype=torch.float32,
@@ -67,7 +69,7 @@ class StarterCaptioner:
         self.streams, self.best_batch = self._tower.streams, self._tower.best_batch
         weights = self._network.get_parameter("classifier.weight").detach().numpy()
         centred = weights - weights.mean(axis=0)
-        self._class_features = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        self.class_features: FloatArray = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         self._transform = PixelTransform(SIDE, mean=(0.5,) * 3, std=(0.5,) * 3, crop=0.875)
 
     @property
@@ -89,7 +91,7 @@ class StarterCaptioner:
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         similarity = self._read(texts) @ self._class_names.T / TEXT_TEMPERATURE
         weights = np.exp(similarity - similarity.max(axis=1, keepdims=True))
-        mixed = (weights / weights.sum(axis=1, keepdims=True)) @ self._class_features
+        mixed = (weights / weights.sum(axis=1, keepdims=True)) @ self.class_features
         features: FloatArray = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
         return features.astype(np.float32)
 

@@ -19,8 +19,11 @@ class Turns:
         self._lock = threading.Lock()
 
     @contextmanager
-    def taken(self, owner: Hashable) -> Iterator[None]:
-        """Blocks until there is a place for `owner`, and holds it to the block's end."""
+    def taken(self, owner: Hashable, rank: int = 0) -> Iterator[None]:
+        """Blocks until there is a place for `owner`, and holds it to the block's end.
+
+        Where several threads of an owner wait, the one of least rank is next.
+        """
         called = threading.Event()
         with self._lock:
             # Nobody waits while a place is free: who leaves hands it on.
@@ -28,7 +31,7 @@ class Turns:
                 self._free -= 1
                 called.set()
             else:
-                self._waiting.push(owner, called)
+                self._waiting.push(owner, called, rank)
         called.wait()
         try:
             yield

@@ -5,25 +5,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.captioning.round_robin import RoundRobin
+from worker.captioning.round_robin import NEW, OWNERS_REMEMBERED, RoundRobin
 from worker.captioning.turns import Turns
 
 
 def test_owners_take_turns_however_much_one_of_them_brings() -> None:
     queue: RoundRobin[str] = RoundRobin()
-    for n in range(500):
+    for owner, count in (("big", 500), ("less", 20)):
+        for n in range(count):
+            queue.push(owner, f"{owner} {n}")
+
+    served = [queue.pop() for _ in range(520)]
+
+    assert served[:4] == ["big 0", "less 0", "big 1", "less 1"]
+    assert {each for each in served[:50] if each.startswith("less")} == {
+        f"less {n}" for n in range(20)
+    }
+
+
+def test_a_newcomer_goes_first_but_leaves_a_turn_in_eight_to_those_who_were_there() -> None:
+    queue: RoundRobin[str] = RoundRobin()
+    for n in range(100):
         queue.push("big", f"big {n}")
-    for n in range(4):
-        queue.push("small", f"small {n}")
+    for _ in range(50):
+        queue.pop()
+    for owner in range(20):
+        for _ in range(4):
+            queue.push(owner, "small")
 
-    served = [queue.pop() for _ in range(8)]
+    served = [queue.pop() for _ in range(80)]
 
-    assert served == [f"{owner} {n}" for n in range(4) for owner in ("big", "small")]
-    assert len(queue) == 496
+    assert served[:4] == ["small"] * 4
+    assert sum(each != "small" for each in served) == 10
+
+
+def test_those_who_were_there_long_ago_are_forgotten() -> None:
+    queue: RoundRobin[int] = RoundRobin()
+    for owner in range(3 * OWNERS_REMEMBERED):
+        queue.push(owner, owner)
+        queue.pop()
+
+    assert len(queue._brought) == OWNERS_REMEMBERED
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans())))
-def test_nothing_is_lost_and_an_owners_own_stay_in_order(steps: list[tuple[int, bool]]) -> None:
+def test_nothing_is_lost_and_an_owners_first_stay_in_order(steps: list[tuple[int, bool]]) -> None:
     queue: RoundRobin[tuple[int, int]] = RoundRobin()
     served: list[tuple[int, int]] = []
     for number, (owner, leaves) in enumerate(steps):
@@ -36,8 +62,9 @@ def test_nothing_is_lost_and_an_owners_own_stay_in_order(steps: list[tuple[int, 
     pushed = [(owner, number) for number, (owner, _) in enumerate(steps)]
     assert sorted(served) == sorted(pushed)
     for owner in range(5):
-        own = [each for each in served if each[0] == owner]
-        assert own == sorted(own)
+        own = [each for each in pushed if each[0] == owner]
+        for part in (own[:NEW], own[NEW:]):
+            assert [each for each in served if each in part] == part
     with pytest.raises(IndexError):
         queue.pop()
 
@@ -77,6 +104,26 @@ def test_a_small_job_waits_for_one_picture_of_a_big_one_at_a_time() -> None:
     line.finish()
 
     assert line.served == ["big", "small", "big", "small", *["big"] * 6]
+
+
+def test_the_thread_of_an_owner_that_began_first_is_served_first() -> None:
+    turns = Turns(places=1)
+    served: list[int] = []
+
+    def work(rank: int) -> None:
+        with turns.taken("job", rank):
+            served.append(rank)
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in (3, 1, 2)]
+    with turns.taken("other"):
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            while len(turns._waiting) < number:
+                threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join(10)
+
+    assert served == [1, 2, 3]
 
 
 def test_no_more_threads_work_than_there_are_places_and_failures_give_theirs_back() -> None:
