@@ -51,6 +51,10 @@ test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say whi
 bench: $(INSTALLED) ## Measure how fast sheets are made, against others; see benchmarks/README.md
 	@$(BIN)/python -m benchmarks.sheets
 
+.PHONY: bench-captioning
+bench-captioning: $(INSTALLED) ## Measure captioning through the queue; writes its report in docs
+	@$(BIN)/python -m benchmarks.captioning --report docs/benchmarks/captioning.md
+
 # For scripts that install them: `apt-get install $(make system-packages)`.
 .PHONY: system-packages
 system-packages:
