@@ -25,16 +25,62 @@ const orders = {
   confidence: (a, b) => (b.confidence ?? -1) - (a.confidence ?? -1),
 };
 
+// An X/Y plot keeps its rows and columns as long as nothing else is asked for.
+const plot = manifest.axes ? plotted(manifest.axes) : [];
+
+function plotted({ rows, cols }) {
+  const places = [];
+  let line = 1;
+  for (const { page } of manifest.pages) {
+    const there = figures.filter((figure) => imageOf(figure).page === page);
+    const height = Math.max(0, ...there.map((figure) => imageOf(figure).row + 1));
+    if (cols.column) {
+      cols.values.forEach((value, col) => {
+        places.push([header("column", cols.column, value), line, col + 2]);
+      });
+      line += 1;
+    }
+    for (let row = 0; row < height; row += 1) {
+      const here = there.filter((figure) => imageOf(figure).row === row);
+      // Only the first page has all the values; on the others a picture tells.
+      const value = page === 1 ? rows.values[row] : here.map((f) => known(f, rows.column)).find(Boolean);
+      if (rows.column) places.push([header("row", rows.column, value), line + row, 1]);
+      for (const figure of here) places.push([figure, line + row, imageOf(figure).col + 2]);
+    }
+    line += height;
+  }
+  cells.style.setProperty("--columns", manifest.cols);
+  return places;
+}
+
+function known(figure, column) {
+  const entries = Object.entries(imageOf(figure).metadata ?? {});
+  return entries.find(([name]) => name.toLowerCase() === column?.toLowerCase())?.[1];
+}
+
+function header(kind, column, value) {
+  const element = document.createElement("p");
+  element.className = `axis ${kind}`;
+  element.textContent = value === undefined || value === `no ${column}` ? value ?? "" : `${column} ${value}`;
+  return element;
+}
+
 let shown = figures;
 
 function arrange() {
+  const isPlot = plot.length > 0 && find("sort").value === "sheet" && !find("search").value.trim();
+  cells.classList.toggle("plot", isPlot);
+  for (const [element, row, column] of plot) {
+    if (element.matches(".axis")) element.hidden = !isPlot;
+    element.style.gridArea = isPlot ? `${row} / ${column}` : "";
+  }
   const order = orders[find("sort").value];
   const words = find("search").value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const sorted = [...figures].sort((a, b) => order(imageOf(a), imageOf(b)));
   shown = sorted.filter((figure) => words.every((word) => searchable.get(figure).includes(word)));
   const visible = new Set(shown);
   for (const figure of sorted) figure.hidden = !visible.has(figure);
-  cells.append(...sorted);
+  cells.append(...(isPlot ? plot.map(([element]) => element) : sorted));
   find("count").value = shown.length === figures.length
     ? `${figures.length} pictures` : `${shown.length} of ${figures.length} pictures`;
 }
