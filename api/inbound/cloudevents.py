@@ -97,16 +97,15 @@ def _event(keys: tuple[str, ...], envelope: _Envelope, data: _RenderData) -> Inb
 
 def _structured_data(body: bytes) -> _RenderData:
     """JSON Event Format 1.0, section 3.1."""
-    packed: _InBase64 = _InBase64.of(body)
+    packed = _InBase64.of(body)
     if packed.data_base64 is None:
-        whole: _WithData = _WithData.of(body)
+        whole = _WithData.of(body)
         return whole.data
     try:
         unpacked = base64.b64decode(packed.data_base64, validate=True)
     except (binascii.Error, ValueError) as error:
         raise invalid("data_base64", "not valid base64") from error
-    data: _RenderData = _RenderData.of(unpacked)
-    return data
+    return _RenderData.of(unpacked)
 
 
 def _header_attributes(message: Message) -> bytes:

@@ -28,7 +28,7 @@ class _Workflow(Payload):
 
 
 def read(message: Message, source: SourceFields) -> tuple[InboundEvent, ...]:  # noqa: ARG001 (every adapter's signature)
-    workflow: _Workflow = _Workflow.of(message.body)
+    workflow = _Workflow.of(message.body)
     keys = (f"{workflow.id}\n{workflow.type}",)
     match workflow.type:
         case "prompt.complete":

@@ -36,11 +36,11 @@ class _Change(Payload):
 
 
 def read(message: Message, source: SourceFields) -> tuple[InboundEvent, ...]:
-    head: _Head = _Head.of(message.body)
+    head = _Head.of(message.body)
     keys = (head.id,)
     if (head.source, head.kind) != ("aws.deadline", _CHANGE):
         return (InboundEvent(keys),)
-    change: _Change = _Change.of(message.body)
+    change = _Change.of(message.body)
     match change.detail.status:
         case "SUCCEEDED":
             frames = _frames(change.detail, source)

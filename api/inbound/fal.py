@@ -27,7 +27,7 @@ class _Outcome(Payload):
 
 
 def read(message: Message, source: SourceFields) -> tuple[InboundEvent, ...]:  # noqa: ARG001 (every adapter's signature)
-    outcome: _Outcome = _Outcome.of(message.body)
+    outcome = _Outcome.of(message.body)
     keys = (outcome.request_id,)
     match outcome.status:
         case "OK":

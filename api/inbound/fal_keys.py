@@ -90,7 +90,7 @@ class FalKeys:
                         data += chunk
                         if len(data) > _MAX_BYTES:
                             raise _unavailable("they are larger than any set of keys")
-            found: _KeySet = _KeySet.of(data)
+            found = _KeySet.of(data)
             return tuple(map(_public_key, (key for key in found.keys if key.crv == "Ed25519")))
         except (httpx.HTTPError, ForbiddenUrlError, TimeoutError, ValueError) as error:
             raise _unavailable(type(error).__name__) from error

@@ -81,12 +81,15 @@ class GridMaker:
             at_work: set[asyncio.Task[None]] = set()
             while True:
                 try:
-                    for collection in await self._collections.claim(_AT_ONCE - len(at_work)):
+                    free = _AT_ONCE - len(at_work)
+                    for collection in await self._collections.claim(free) if free else ():
                         task = group.create_task(self._work(collection))
                         at_work.add(task)
                         task.add_done_callback(at_work.discard)
                 except _OUTAGES as error:
                     _log.warning("store not reachable, grids of events wait: %s", error)
+                except Exception:  # noqa: BLE001 (whatever it is, the next look may be well)
+                    _log.exception("collections that are due could not be read")
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def _work(self, collection: Collection) -> None:

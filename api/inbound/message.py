@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, StringConstraints
 
@@ -36,7 +36,7 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     @classmethod
-    def of(cls, body: bytes) -> "Any":
+    def of(cls, body: bytes) -> Self:
         """Raises `GridscribeError` INVALID_REQUEST, naming what is wrong."""
         return parse_json(cls, body)
 

@@ -21,7 +21,7 @@ class _Prediction(Payload):
 
 
 def read(message: Message, source: SourceFields) -> tuple[InboundEvent, ...]:  # noqa: ARG001 (every adapter's signature)
-    prediction: _Prediction = _Prediction.of(message.body)
+    prediction = _Prediction.of(message.body)
     # One prediction tells of itself several times: each status is an event of its own.
     keys = (f"{prediction.id}\n{prediction.status}",)
     match prediction.status:

@@ -20,7 +20,7 @@ class _Outcome(Payload):
 
 
 def read(message: Message, source: SourceFields) -> tuple[InboundEvent, ...]:  # noqa: ARG001 (every adapter's signature)
-    outcome: _Outcome = _Outcome.of(message.body)
+    outcome = _Outcome.of(message.body)
     keys = (f"{outcome.id}\n{outcome.status}",)
     if outcome.status in _FAILURES:
         reason = str(outcome.error or f"RunPod says {outcome.status}")[:2000]

@@ -45,7 +45,7 @@ class _Notification(Payload):
 
 
 def read(message: Message, source: SourceFields) -> tuple[InboundEvent, ...]:
-    notification: _Notification = _Notification.of(message.body)
+    notification = _Notification.of(message.body)
     return tuple(_event(record, source) for record in notification.records)
 
 

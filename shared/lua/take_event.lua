@@ -25,6 +25,7 @@ end
 local function taken(outcome)
   for _, key in ipairs(event.keys) do redis.call('ZADD', seen, NOW, key) end
   redis.call('ZREMRANGEBYRANK', seen, 0, -limits.seen - 1)
+  redis.call('PEXPIRE', seen, limits.ttl_ms)
   count_events(id, adapter, outcome)
   redis.call('HSET', source_key(id), 'event_at', NOW)
   return {outcome, 0}

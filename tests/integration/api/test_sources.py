@@ -12,7 +12,7 @@ from shared.inbound_sources import Adapter, SourceAuth, SourceRequest
 from shared.job_spec import JobSpec
 from shared.source_store import MAX_SOURCES
 from shared.webhook_signature import new_secret
-from tests.integration.api.inbound_senders import make_source
+from tests.integration.api.inbound.senders import make_source
 from tests.integration.api.served import problem_of
 
 FARM = {"name": "farm", "adapter": "cloudevents", "auth": "bearer"}

@@ -20,8 +20,8 @@ from shared.settings import Settings
 from shared.webhook_signature import signed_headers
 from tests.e2e.documented_commands import ROOT, blocks
 from tests.fixtures.picture_server import picture_of, pictures
-from tests.integration.api.farm_standins import MC, MODULES
-from tests.integration.api.inbound_senders import RECORDED, local_server
+from tests.integration.api.inbound.farm_standins import MC, MODULES
+from tests.integration.api.inbound.senders import RECORDED, local_server
 from tests.integration.api.served import serving
 
 PAGE = "docs/render-farms.md"
@@ -41,7 +41,7 @@ PATIENCE = 60.0
 
 def scripts() -> dict[str, str]:
     found = list(blocks(PAGE))
-    assert all(block.run_by == f"tests/integration/api/{Path(__file__).name}" for block in found)
+    assert {block.run_by for block in found} == {Path(__file__).relative_to(ROOT).as_posix()}
     return dict(zip(SECTIONS, (block.code for block in found), strict=True))
 
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.settings import MEBIBYTE, Settings
-from tests.integration.api.inbound_senders import (
+from tests.integration.api.inbound.senders import (
     FAL_KEY,
     SENDERS,
     Sender,

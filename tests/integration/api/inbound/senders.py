@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.webhook_signature import new_secret, signed_headers
 
-RECORDED = Path(__file__).parents[2] / "data" / "inbound"
+RECORDED = Path(__file__).parents[3] / "data" / "inbound"
 FAL_KEY = Ed25519PrivateKey.generate()
 FAL_USER = "user-7"
 
