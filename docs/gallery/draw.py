@@ -2,9 +2,10 @@
 
 import io
 import math
+import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image, ImageColor, ImageDraw
 from shared.job_spec import JobSpec
 from shared.templates import BUILT_IN_TEMPLATES, apply_template
 from worker.pipeline.font_files import emoji_font, fallback_fonts, has_glyph
+from worker.pipeline.image_features import pack
 from worker.pipeline.render import SheetEntry, render_sheet
 
 FOLDER = Path(__file__).parent
@@ -56,6 +58,23 @@ def drawn(name: str, label: str, image: Image.Image, **metadata: object) -> Shee
     image.save(file, "PNG")
     opened: Callable[[], BinaryIO] = partial(io.BytesIO, file.getvalue())
     return SheetEntry(name=name, label=label, metadata=metadata, open=opened)
+
+
+def compared(path: Path, *, mirrored: bool) -> SheetEntry:
+    """A photo, or the middle of its mirror image, with what the model `starter` sees in it."""
+    from worker.captioning.starter import StarterCaptioner
+
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    name = path.stem
+    if mirrored:
+        width, height = image.size
+        middle = image.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8))
+        image, name = middle.transpose(Image.Transpose.FLIP_LEFT_RIGHT), f"{name}, mirrored"
+    model = StarterCaptioner(threads=1)
+    features = pack(model.encode_images(model.preprocess(image)[None])[0])
+    entry = drawn(f"{name}.png", name, image)
+    return replace(entry, features=features, model="starter")
 
 
 def rose(petals: int, hue: int, side: int = 400) -> Image.Image:
@@ -166,6 +185,12 @@ def exhibits() -> list[Exhibit]:
             frames,
             {"rows": 2, "cols": 5, "cell_size": (140, 140), "title": "Sixteen roses"},
         ),
+        Exhibit(
+            "similarity",
+            "`sort: similarity`: like next to like, starting with the first photo.",
+            [compared(PHOTOS[n], mirrored=half) for half in (False, True) for n in (0, 3, 5)],
+            {"sort": "similarity", "cols": 6, "cell_size": (160, 160)},
+        ),
         *templates,
     ]
 
@@ -189,7 +214,52 @@ def main() -> None:
         lines += [f"## {exhibit.name}", "", exhibit.caption, ""]
         lines += [f"![{exhibit.caption}]({name})" for name in names]
         lines.append("")
+    lines += [
+        "## pdf",
+        "",
+        "`format: pdf`: [roses.pdf](roses.pdf), its labels found by any reader.",
+    ]
+    document(roses(), "pdf", FOLDER / "roses.pdf")
+    caption = "`format: html`: an X/Y plot in the viewer, here in Chromium."
+    lines += ["", "## html", "", caption, "", f"![{caption}](html.webp)"]
+    if chromium := shutil.which("chromium"):
+        photograph_viewer(chromium, FOLDER / "html.webp")
+    else:
+        print("no chromium on PATH: the picture of the HTML viewer stays as it is")  # noqa: T201
     (FOLDER / "README.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def roses() -> list[SheetEntry]:
+    labelled = plot((3, 5, 8), {"ember": 10, "moss": 110})
+    return [replace(entry, label=entry.name.removesuffix(".png")) for entry in labelled]
+
+
+def document(entries: list[SheetEntry], format_: str, path: Path) -> None:
+    spec = JobSpec.model_validate(
+        {
+            "format": format_,
+            "title": "Roses",
+            "axes": {"rows_by": "palette", "cols_by": "petals"},
+            "cell_size": (200, 200),
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        [page] = render_sheet(spec, entries, Path(folder), max_pixels=10**8).pages
+        shutil.copyfile(page.path, path)
+
+
+def photograph_viewer(chromium: str, path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        viewer = Path(folder) / "roses.html"
+        document(roses(), "html", viewer)
+        browser = playwright.chromium.launch(executable_path=chromium)
+        page = browser.new_page(viewport={"width": 1000, "height": 720})
+        page.goto(viewer.as_uri())
+        with Image.open(io.BytesIO(page.screenshot())) as shot:
+            shot.convert("RGB").save(path, "WEBP", quality=80, method=6)
+        browser.close()
 
 
 def draw(exhibit: Exhibit) -> list[str]:
