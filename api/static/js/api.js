@@ -49,8 +49,8 @@ export async function request(path, { method = "GET", json, headers = {}, signal
       body: json === undefined ? undefined : JSON.stringify(json),
     });
     if (response.ok) return response;
-    if (response.status === 401 && getKey() !== key) continue; // handed in meanwhile
     const problem = problemOf(await response.text(), response.status, response.headers.get("Retry-After"));
+    if (response.status === 401 && getKey() !== key) continue; // handed in meanwhile
     if (response.status !== 401 || !(await askForKey(problem.message))) throw problem;
   }
 }

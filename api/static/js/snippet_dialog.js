@@ -6,12 +6,14 @@ import { openDialog } from "./dialogs.js";
 import { el, newId } from "./elements.js";
 import { cliCommand, curlCommand, pythonProgram } from "./snippets.js";
 
-/** `job` is `{spec, names, csv}`. */
+/** `job` is `{spec, names, csv}`; `hasCorrections` where labels of it are nowhere but in the service. */
 export function openSnippets(job) {
   const base = new URL(".", document.baseURI).href;
   const keyed = getKey() !== null;
   openDialog("Copy as", () => [
     el("p", { class: "hint" }, "Run it in the folder that holds the pictures.",
+      job.csv === "labels.csv" ? " The CSV is taken for labels.csv." : "",
+      job.hasCorrections ? " Labels that were set by hand are not in it." : "",
       keyed ? " The key is not in it: put it into GRIDSCRIBE_API_KEY." : ""),
     ...[["curl", curlCommand(job, base, keyed)], ["Python", pythonProgram(job, base, keyed)], ["Command line", cliCommand(job, base)]].map(([name, text]) => snippet(name, text)),
   ], { class: "wide" });

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -103,6 +104,24 @@ def test_what_is_wrong_stands_beside_the_part_it_is_about(
     wrong = page.locator('[data-location="images[1]"] .error-note')
     expect(wrong).to_contain_text("not an image")
     assert page.url.endswith("/")
+
+
+def test_an_upload_shows_how_far_it_is_and_can_be_stopped(page: Page, tmp_path: Path) -> None:
+    noise = tmp_path / "noise.png"
+    Image.frombytes("RGB", (600, 600), random.Random(7).randbytes(600 * 600 * 3)).save(noise)
+    choose(page, [noise])
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    line = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    slow = {**line, "uploadThroughput": 50_000}
+    devtools.send("Network.emulateNetworkConditions", slow)
+    page.get_by_role("button", name="Make the sheet").click()
+    expect(page.locator(".uploading")).to_contain_text(re.compile(r"[1-9]\d? % sent"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".uploading")).to_be_hidden()
+    assert page.url.endswith("/")
+    devtools.send("Network.emulateNetworkConditions", {**line, "uploadThroughput": -1})
+    make(page)
 
 
 def test_settings_and_pictures_outlast_a_look_at_the_jobs(page: Page, pictures: list[Path]) -> None:

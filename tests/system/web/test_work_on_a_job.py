@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from redis import Redis
 
 from gridscribe import Client
@@ -104,6 +104,26 @@ def test_the_sheet_zooms_and_pans(page: Page, finished: Job, open_job: OpenJob) 
     page.wait_for_function(f"document.querySelector('.plane').offsetWidth < {larger}")
     page.keyboard.press("0")
     assert plane.evaluate(width) == pytest.approx(fitted, abs=2)
+
+
+def test_two_fingers_zoom(browser: Browser, stack: DevStack, finished: Job) -> None:
+    phone = {"width": 390, "height": 844}
+    with browser.new_context(viewport=phone, has_touch=True) as context:  # type: ignore[arg-type]  # a plain dict is what it is
+        page = context.new_page()
+        page.goto(f"{stack.base_url}/#/jobs/{finished.id}")
+        expect(page.locator(".cell")).to_have_count(2)
+        page.locator(".frame").scroll_into_view_if_needed()
+        box = page.locator(".frame").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        width = "document.querySelector('.plane').offsetWidth"
+        fitted = page.evaluate(width)
+        devtools = context.new_cdp_session(page)
+        for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80)):
+            points = [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+            devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_function(f"{width} > {2 * fitted}")
 
 
 def test_a_job_is_canceled_and_retried(

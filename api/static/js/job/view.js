@@ -140,6 +140,7 @@ function commandOf(job) {
   return {
     spec: ownSpec(job.spec),
     names: job.images.map(({ name }) => name),
+    hasCorrections: job.images.some(({ label_source: source }) => source === "request"),
     csv: job.images.some(({ label_source: source }) => source === "csv") ? "labels.csv" : null,
   };
 }
