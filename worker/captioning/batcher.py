@@ -148,7 +148,7 @@ class Batcher:
     def _take(self, line: _Line, limit: int) -> list[_Waiting]:
         # Streams that are free share what there is: two halves are done sooner than the whole.
         share = -(-len(line.waiting) // (line.captioner.streams - line.running))
-        batch = [line.waiting.pop() for _ in range(min(limit, share))]
+        batch = line.waiting.pop_some(min(limit, share))
         line.since = time.monotonic()
         line.running += 1
         self._lines.move_to_end(id(line.captioner))

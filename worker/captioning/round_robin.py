@@ -43,10 +43,18 @@ class RoundRobin(Generic[ItemT]):
 
     def pop(self) -> ItemT:
         """Raises IndexError when there is nothing."""
+        return self._next_round().pop()
+
+    def pop_some(self, most: int) -> list[ItemT]:
+        """Newcomers' or others', not both: a batch that is filled up takes the longer for it."""
+        line = self._next_round()
+        return [line.pop() for _ in range(min(most, line.count))]
+
+    def _next_round(self) -> "_Round[ItemT]":
         if self._newcomers.count and self._others.count:
             self._turn = (self._turn + 1) % (NEWCOMERS_TURNS + 1)
-            return (self._newcomers if self._turn else self._others).pop()
-        return (self._newcomers if self._newcomers.count else self._others).pop()
+            return self._newcomers if self._turn else self._others
+        return self._newcomers if self._newcomers.count else self._others
 
 
 class _Round(Generic[ItemT]):

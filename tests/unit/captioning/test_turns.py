@@ -39,6 +39,23 @@ def test_a_newcomer_goes_first_but_leaves_a_turn_in_eight_to_those_who_were_ther
     assert sum(each != "small" for each in served) == 10
 
 
+def test_newcomers_are_not_kept_up_by_a_batch_that_is_filled_up_with_others() -> None:
+    queue: RoundRobin[str] = RoundRobin()
+    for _ in range(NEW):
+        queue.push("big", "new")
+        queue.pop()
+    for _ in range(3):
+        queue.push("big", "big")
+    queue.push("small", "small")
+
+    assert [queue.pop_some(4), queue.pop_some(2), queue.pop_some(2)] == [
+        ["small"],
+        ["big", "big"],
+        ["big"],
+    ]
+    assert queue.pop_some(2) == []
+
+
 def test_those_who_were_there_long_ago_are_forgotten() -> None:
     queue: RoundRobin[int] = RoundRobin()
     for owner in range(3 * OWNERS_REMEMBERED):
