@@ -129,7 +129,7 @@ def report(
     lines = [
         "# Captioning: what was measured",
         "",
-        "Written by `make bench-captioning`; [how to read it](../../benchmarks/README.md).",
+        "Written by `make bench-captioning`; `benchmarks/README.md` says how to read it.",
         "What was rejected stands in [decision 15](../decisions/0015-one-core-a-batch.md).",
         "",
         f"Machine: {made_on['cores']} cores, {made_on['architecture']}, {made_on['instructions']}"
