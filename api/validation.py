@@ -48,6 +48,8 @@ def _message(detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         return "unknown field"
     message, given = detail["msg"], detail["input"]
+    if detail["loc"][-1:] == ("secret",):
+        return message
     if detail["type"] == "json_invalid" or not isinstance(given, str | int | float | None):
         return message
     shown = repr(given)

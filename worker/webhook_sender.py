@@ -1,6 +1,7 @@
 """One attempt at one webhook: a POST that is never redirected, and never into our own network."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,6 +15,7 @@ from shared.url_guard import ForbiddenUrlError, UrlGuard, guarded_client
 READ_BYTES = 4096
 """Of an answer; the rest is not waited for."""
 _KEPT_CHARACTERS = 500
+_BODY_SECONDS = 2.0
 _HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": "Gridscribe-Webhooks/1",
@@ -76,10 +78,12 @@ class WebhookSender:
         ) as answer:
             status = answer.status_code
             data = b""
-            async for chunk in answer.aiter_raw():
-                data += chunk
-                if len(data) >= READ_BYTES:
-                    break
+            # The status says it all: a body that stalls or breaks off changes nothing.
+            with suppress(httpx.HTTPError), anyio.move_on_after(_BODY_SECONDS):
+                async for chunk in answer.aiter_raw():
+                    data += chunk
+                    if len(data) >= READ_BYTES:
+                        break
         return Answer(
             _outcome(status),
             status=status,

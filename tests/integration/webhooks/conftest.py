@@ -25,7 +25,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def webhook_settings(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An attempt may take a second, so that one that hangs is over soon, and its lease two."""
+    """An attempt may take five seconds, so that one that hangs is over soon."""
     return Settings(
         redis_url=valkey_url,
         data_dir=tmp_path_factory.mktemp("data"),
@@ -33,7 +33,7 @@ def webhook_settings(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) 
         public_url="http://sheets.example",
         allowed_networks=(LOOPBACK,),
         allowed_ports=None,
-        webhook_timeout_seconds=1,
+        webhook_timeout_seconds=5,
     )
 
 
