@@ -10,6 +10,7 @@ from gridscribe.commands import (
     evaluate,
     jobs,
     keys,
+    listen,
     local,
     offers,
     sources,
@@ -59,7 +60,7 @@ _PANELS = {
         local.unpack,
         evaluate.eval_labels,
     ),
-    "The service itself": (doctor.doctor, stack.dev, stack.demo),
+    "The service itself": (doctor.doctor, stack.dev, stack.demo, listen.listen),
 }
 for panel, commands in _PANELS.items():
     for command in commands:
