@@ -7,6 +7,7 @@ asked, nor how many there are.
 import asyncio
 import contextlib
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ _FAMILIES = (
         "Jobs of sources by how they ended: with a grid, or not.",
         ("outcome",),
     ),
+    _Counted(
+        "delivery_attempts", "webhook_attempts", "Attempts at webhooks by outcome.", ("outcome",)
+    ),
+    _Counted("deliveries", "webhook_deliveries", "Webhooks by how they ended.", ("state",)),
+    _Counted("delivery_ms", "webhook_delay_seconds", "From an event to its delivery.", (), 0.001),
     _Counted("received_bytes", "received_bytes", "Bytes of request bodies."),
 )
 
@@ -84,7 +90,9 @@ class ServiceMetrics:
             pipe.hgetall(COUNTERS)
             for key in ("queued", "active", "leases:caption", "leases:compose"):
                 pipe.zcard(f"{PREFIX}{key}")
-            counts, queued, active, *leased = await pipe.execute()
+            pipe.zcard(f"{PREFIX}deliveries")
+            pipe.zcount(f"{PREFIX}deliveries", "-inf", time.time() * 1000)
+            counts, queued, active, *leased, pending, due = await pipe.execute()
         waiting = cast("list[int]", await self._waiting(keys=[PREFIX]))
         registry = CollectorRegistry()
         registry.register(
@@ -108,6 +116,12 @@ class ServiceMetrics:
                         "Units of work handed out.",
                         "kind",
                         zip(_KINDS, leased, strict=True),
+                    ),
+                    _gauge(
+                        "webhooks",
+                        "Webhooks that wait for an attempt; those due have waited long enough.",
+                        "state",
+                        [("due", due), ("later", pending - due)],
                     ),
                     *_workers(await self._store.live_workers()),
                 ]
