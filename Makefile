@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # What `make test-system` needs beyond .venv: Debian's package names, and a program of each.
-SYSTEM_PACKAGES := redis-server chromium rabbitmq-server fonts-noto-cjk fonts-noto-color-emoji fonts-noto-core
-SYSTEM_PROGRAMS := redis-server chromium rabbitmq-server
+SYSTEM_PACKAGES := redis-server chromium rabbitmq-server fonts-noto-cjk fonts-noto-color-emoji fonts-noto-core nodejs npm openssl
+SYSTEM_PROGRAMS := redis-server chromium rabbitmq-server node npm openssl
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
