@@ -187,10 +187,10 @@ API processes, one captioning worker with the starter model, one compose worker,
 store with its append-only file on disk, all on one machine of {os.cpu_count()} cores, which the
 callers share. {note}
 
-Four tenants want more than there is: `flood` sends jobs of 100 new pictures, `twin-a` and `twin-b`
+Four tenants want more than there is: `flood` sends jobs of 40 new pictures, `twin-a` and `twin-b`
 alike jobs of 12, as fast as they are let; `guest` sends one job of 4 and waits for it before the
-next. What is refused is sent again after `Retry-After`. Finished jobs expire after a minute, so
-that files, records and memory are seen to be given back.
+next. What is refused is sent again after `Retry-After`. Finished jobs expire after three minutes,
+so that files, records and memory are seen to be given back.
 
 | Promise | Found | |
 | --- | --- | --- |

@@ -26,6 +26,11 @@ _SECRETS = (
     # What opens a source to senders that sign nothing stands in the address.
     (re.compile(r"(/v1/inbound/[\w-]+)(?:/[^\s?\"']+)?(?:\?[^\s\"']+)?"), r"\1"),
     (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), r"\1:...@"),
+    # Signed links open what they lead to.
+    (
+        re.compile(r"(?i)([?&](?:x-amz-[a-z-]+|sig|signature|token|key|secret)=)[^&\s\"']+"),
+        r"\1...",
+    ),
 )
 
 # Callers' words may come with an error: what moves a terminal's cursor, or begins a line, must not

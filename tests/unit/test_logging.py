@@ -81,6 +81,10 @@ def test_an_exception_is_told_without_the_secrets_in_it(
     ("text", "shown"),
     [
         ("redis://:pass@host:6379/0", "redis://:...@host:6379/0"),
+        (
+            "GET /a?X-Amz-Signature=ab12&page=2 HTTP/1.1",
+            "GET /a?X-Amz-Signature=...&page=2 HTTP/1.1",
+        ),
         ("unix:///run/valkey.sock", "unix:///run/valkey.sock"),
         ("http://host:80/a@b", "http://host:80/a@b"),
         ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer ..."),

@@ -1,0 +1,94 @@
+"""Secrets go through every process of a real deployment; none is found in what they write."""
+
+import io
+import os
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from PIL import Image
+from redis import Redis
+
+from shared.api_keys import ApiKeys
+from tests.fixtures.cluster import STORE_PASSWORD, Cluster, Sizes
+from tests.fixtures.s3 import Bucket
+
+BUCKET_KEY = "bucket-key-that-nobody-may-see"
+IN_A_URL = "password-in-an-address"
+SIGNATURE = "signature-in-an-address"
+GUESSED = "gsk_guessed0123456789abcdefghijklmnopqrstuvwx"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_process_writes_a_secret(bucket: Bucket, tmp_path: Path, log_format: str) -> None:
+    lines: list[str] = []
+    environment = {
+        **bucket.environment,
+        "AWS_SECRET_ACCESS_KEY": BUCKET_KEY,
+        "GRIDSCRIBE_STORAGE_URL": bucket.url(f"secrets/{uuid.uuid4()}"),
+        "GRIDSCRIBE_AUTH": "required",
+        "GRIDSCRIBE_LOG_LEVEL": "DEBUG",
+        "GRIDSCRIBE_LOG_FORMAT": log_format,
+    }
+    cluster = Cluster(
+        tmp_path,
+        Sizes(apis=1, captions=1),
+        environment,
+        log=lambda _, line: lines.append(line),
+        caption_app="tests.fixtures.quick_worker",
+    )
+    with cluster, Redis.from_url(cluster.redis_url, decode_responses=True) as redis:
+        key, _ = ApiKeys(redis).create("default")
+        cluster.wait_ready(api_key=key)
+        with httpx.Client(base_url=cluster.urls[0], timeout=30, trust_env=False) as client:
+            secrets = {key, BUCKET_KEY, STORE_PASSWORD, IN_A_URL, SIGNATURE, GUESSED}
+            secrets |= use_everything(client, key)
+        # An outage is when processes complain the loudest, with addresses in hand.
+        redis.shutdown(nosave=True)
+        client.close()
+    written = "\n".join(lines)
+    assert "accepted a job" in written
+    assert len(secrets) >= 9
+    assert {secret for secret in secrets if secret[-16:] in written} == set()
+
+
+def use_everything(client: httpx.Client, key: str) -> set[str]:
+    """Hand over and be handed secrets of every kind; returns the latter."""
+    refused = client.get("/v1/jobs", headers={"Authorization": f"Bearer {GUESSED}"})
+    assert refused.status_code == 401
+    client.headers["Authorization"] = f"Bearer {key}"
+    presigned = client.post("/v1/uploads/presign", json={"name": "a.png"}).json()
+    httpx.put(presigned["url"], content=picture()).raise_for_status()
+    made = client.post(
+        "/v1/jobs",
+        json={"spec": {"use_clip": True}, "images": [{"upload_id": presigned["upload_id"]}]},
+    )
+    assert made.status_code == 202, made.text
+    job = made.json()
+    while job["status"] in ("queued", "running"):
+        job = client.get(f"/v1/jobs/{job['id']}").json()
+    assert job["status"] == "succeeded", job
+    link = client.get(job["urls"]["result"]).headers["Location"]
+    endpoint = client.post("/v1/webhook-endpoints", json={"url": "https://studio.example/"})
+    farm = {"name": "farm", "adapter": "cloudevents", "auth": "bearer"}
+    source = client.post("/v1/sources", json=farm)
+    for answer in (endpoint, source):
+        assert answer.status_code == 201, answer.text
+    address = f"http://user:{IN_A_URL}@127.0.0.1:9/a.png?X-Amz-Signature={SIGNATURE}"
+    assert client.post("/v1/jobs", json={"images": [{"url": address}]}).status_code == 422
+    client.get("/v1/jobs", params={"token": SIGNATURE})
+    signatures = {
+        pair.removeprefix("X-Amz-Signature=")
+        for url in (presigned["url"], link)
+        for pair in urlsplit(url).query.split("&")
+        if pair.startswith("X-Amz-Signature=")
+    }
+    return signatures | {endpoint.json()["secret"], source.json()["secret"]}
+
+
+def picture() -> bytes:
+    data = io.BytesIO()
+    Image.frombytes("RGB", (16, 16), os.urandom(16 * 16 * 3)).save(data, "PNG")
+    return data.getvalue()
