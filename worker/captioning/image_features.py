@@ -25,6 +25,8 @@ FORMAT = "1"
 FRESH_SECONDS = 3600
 """A row's time of use is written this often at most."""
 LOCK_SECONDS = 1.0
+WRITES_A_CHECK = 16
+"""Rows written between two looks at the size, which take longer than a row."""
 
 
 def rounded(feature: FloatArray) -> FloatArray:
@@ -44,6 +46,7 @@ class ImageFeatures:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="image-features")
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
+        self._writes = 0
         self.hits = 0
         self.misses = 0
         if max_bytes:
@@ -98,6 +101,9 @@ class ImageFeatures:
     ) -> None:
         with _harmless("written"):
             writer.execute(statement, values)
+            self._writes += 1
+            if self._writes % WRITES_A_CHECK:
+                return
             while self._size(writer) > self._max_bytes:
                 # A tenth at a time: one row at a time would make every write a search for the last.
                 writer.execute(

@@ -42,10 +42,13 @@ class PixelTransform:
                 rgb = ImageOps.pad(rgb, side, self.resample, color=(0, 0, 0))
             case "squash":
                 rgb = rgb.resize(side, self.resample, reducing_gap=2.0)
-        values = np.asarray(rgb, dtype=np.float32) / 255
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        values = (values - mean) / std
-        return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+        values = np.asarray(rgb)
+        planes = np.empty((3, self.size, self.size), np.float32)
+        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            plane = planes[channel]
+            np.multiply(values[:, :, channel], np.float32(1 / (255 * std)), out=plane)
+            plane -= np.float32(mean / std)
+        return planes
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
