@@ -81,10 +81,12 @@ def press_until(page: Page, key: str, is_there: Callable[[], bool]) -> None:
 
 
 def test_all_of_it_can_be_done_by_keyboard(page: Page, pictures: list[Path]) -> None:
+    # Watched for from now on: asked to later, Playwright may come too late for the dialog.
+    page.on("filechooser", lambda _: None)
     focused = "document.activeElement.textContent.trim()"
     press_until(page, "Tab", lambda: page.evaluate(focused) == "Choose pictures")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Space")
+        page.keyboard.press("Enter")
     chooser.value.set_files(pictures)
     expect(page.locator(".pictures li")).to_have_count(3)
     press_until(page, "Tab", lambda: page.evaluate(focused) == "Make the sheet")
