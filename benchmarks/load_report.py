@@ -254,4 +254,5 @@ def draw(seen: Observations, path: Path) -> None:
 def _label(axes: Axes, title: str) -> None:
     axes.set_title(title)
     axes.set_xlabel("minutes")
-    axes.set_ylim(bottom=0)
+    if axes.get_yscale() == "linear":
+        axes.set_ylim(bottom=0)
