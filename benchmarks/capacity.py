@@ -1,4 +1,4 @@
-"""What one job costs the store, and how fast jobs can be handed out: `python -m benchmarks.capacity`.
+"""What a job costs the store, how fast jobs are handed out: `python -m benchmarks.capacity`.
 
 Figures for docs/scaling.md: memory of a job that waits and of one that ended, and the steps of
 accepting, dispatching and committing one unit after another through a real server.
