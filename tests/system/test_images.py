@@ -98,7 +98,7 @@ def test_the_image_of_compose_worker_and_dispatcher_runs_both(
         "GRIDSCRIBE_REDIS_URL": redis_url,
         "GRIDSCRIBE_DATA_DIR": str(tmp_path / "data"),
     }
-    compose = f"celery -A worker.app worker -Q compose -P prefork -c 1"
+    compose = "celery -A worker.app worker -Q compose -P prefork -c 1"
     dispatch = "python -m worker.dispatcher"
     with (
         Redis.from_url(redis_url) as redis,
