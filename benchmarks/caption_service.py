@@ -6,6 +6,7 @@ Jobs are put into the store as the API does it once files are there, so that upl
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 import uuid
@@ -158,6 +159,7 @@ def running(
     finally:
         supervisor.stop()
         valkey.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tell_trouble(name: str, line: str) -> None:
