@@ -141,10 +141,11 @@ def test_a_megabyte_of_junk_is_refused_before_and_after_it_is_proven(
 
 @EVERYBODY
 def test_no_genuine_event_is_too_odd_for_an_answer(client: httpx.Client, sender: Sender) -> None:
-    """Each value in turn is something else: it is understood, or refused by its name."""
+    """Any value is something else, or missing: it is understood, or refused by its name."""
     recorded = json.loads(sender.body)
     source = make_source(client, **sender.source)
-    for odd in oddities(recorded):
+    cases = list(oddities(recorded))
+    for odd in random.Random(7).sample(cases, min(len(cases), 60)):
         answer = sender.send(client, source, json.dumps(odd).encode())
         assert answer.status_code in (202, 400), f"{json.dumps(odd)[:300]}: {answer.text}"
 
