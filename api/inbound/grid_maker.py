@@ -68,18 +68,20 @@ class GridMaker:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Make grids as long as the block runs; what is under way at its end is done elsewhere."""
-        task = asyncio.create_task(self._run())
+        stopping = asyncio.Event()
+        task = asyncio.create_task(self._run(stopping))
         try:
             yield
         finally:
+            stopping.set()  # a library on the way may swallow the cancellation
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _run(self) -> None:
+    async def _run(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             at_work: set[asyncio.Task[None]] = set()
-            while True:
+            while not stopping.is_set():
                 try:
                     free = _AT_ONCE - len(at_work)
                     for collection in await self._collections.claim(free) if free else ():
@@ -91,6 +93,8 @@ class GridMaker:
                 except Exception:  # noqa: BLE001 (whatever it is, the next look may be well)
                     _log.exception("collections that are due could not be read")
                 await asyncio.sleep(_POLL_SECONDS)
+            for task in at_work:
+                task.cancel()
 
     async def _work(self, collection: Collection) -> None:
         with bound(source_id=collection.source_id):
