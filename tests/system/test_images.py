@@ -66,7 +66,10 @@ def test_the_image_of_the_api_answers(redis_url: str, tmp_path: Path) -> None:
     assert not list(programs.parent.glob("lib/*/site-packages/torch"))
     port = str(free_port())
     program, *options = last_command("Dockerfile.api")
-    command = [programs / program, *(port if it == "8000" else it for it in options)]
+    command: list[str | Path] = [
+        programs / program,
+        *(port if it == "8000" else it for it in options),
+    ]
     work = tmp_path / "app"
     work.mkdir()
     env = {
