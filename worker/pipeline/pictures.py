@@ -153,6 +153,8 @@ def _reduced_size(
     scale = min(scales) if resize_mode is ResizeMode.FIT else max(scales)
     if scale >= 1:
         return size
+    if resize_mode is ResizeMode.FIT:  # as `resized` rounds, which then has nothing to scale again
+        return round(size[0] * scale) or 1, round(size[1] * scale) or 1
     # The epsilon keeps 100 * (256 / 100) from becoming 257.
     return math.ceil(size[0] * scale - 1e-6) or 1, math.ceil(size[1] * scale - 1e-6) or 1
 

@@ -1,15 +1,17 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageOps, ImageStat
 
 from shared.errors import UnreadableImageError
 from shared.job_spec import ResizeMode
-from worker.pipeline.pictures import open_first_frame, open_picture
+from worker.pipeline.pictures import open_first_frame, open_picture, resized
 
+PHOTOS = sorted((Path(__file__).parents[3] / "gridscribe" / "samples").glob("*.jpg"))
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
@@ -218,6 +220,20 @@ def test_a_large_picture_covers_its_place_and_no_more(size: tuple[int, int], for
     assert lying_within.width <= 100
     assert lying_within.height <= 70
     assert lying_within.width == 100 or lying_within.height == 70
+
+
+# A JPEG whose sides are odd is stretched by half a pixel where it is decoded at half its size.
+@pytest.mark.parametrize(("format_", "difference"), [("PNG", 0.75), ("JPEG", 3)])
+@pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
+def test_a_quick_decode_looks_like_a_full_one(photo: Path, format_: str, difference: float) -> None:
+    with Image.open(photo) as opened:
+        image = opened.convert("RGB")
+    file = encoded(image, format_, quality=95)
+    quick = resized(open_picture(file, (96, 96), ResizeMode.FIT), (96, 96), ResizeMode.FIT)
+    with Image.open(file) as opened:
+        full = ImageOps.contain(opened.convert("RGB"), (96, 96), Image.Resampling.BICUBIC)
+    means = ImageStat.Stat(ImageChops.difference(quick, full)).mean
+    assert max(means) < difference, "grey levels of 255, on average"
 
 
 def test_a_small_picture_keeps_its_size() -> None:
