@@ -17,7 +17,8 @@ local grants = {}
 
 local function grant(id, unit, state)
   state.attempt = state.attempt + 1
-  write_unit(id, unit, {attempt = state.attempt, failures = state.failures, suspect = state.suspect})
+  -- Until it is begun or taken back: a late message must not begin what waits or pauses by then.
+  write_unit(id, unit, {attempt = state.attempt, failures = state.failures, suspect = state.suspect, granted = true})
   redis.call('ZADD', leases, NOW + lease_ms, id .. '|' .. unit)
   redis.call('HINCRBY', job_key(id), 'inflight', 1)
   grants[#grants + 1] = {id, unit, state.attempt}

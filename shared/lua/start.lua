@@ -1,9 +1,14 @@
 -- Begins an attempt: refused unless it is the attempt that was granted and nobody has begun it.
 -- Returns {spec} and, for a caption unit, its images in order.
-local id, unit, attempt, owner, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local id, unit, attempt, owner, lease_ms, known_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local state = read_unit(id, unit)
-if not state or state.attempt ~= tonumber(attempt) or state.owner then return nil end
-state.owner = owner
+if not state or state.attempt ~= tonumber(attempt) or not state.granted then return nil end
+-- A newer front end's job is left for a newer worker: its lease ends without a failure.
+if number_field(id, 'v') > known_version then
+  count('messages_dropped|newer_record', 1)
+  return nil
+end
+state.granted, state.owner = nil, owner
 write_unit(id, unit, state)
 redis.call('ZADD', P .. 'leases:' .. kind_of(unit), NOW + lease_ms, id .. '|' .. unit)
 redis.call('HSET', job_key(id), 'status', 'running',
