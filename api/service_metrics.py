@@ -70,6 +70,12 @@ _FAMILIES = (
     ),
     _Counted("deliveries", "webhook_deliveries", "Webhooks by how they ended.", ("state",)),
     _Counted("delivery_ms", "webhook_delay_seconds", "From an event to its delivery.", (), 0.001),
+    _Counted(
+        "messages_dropped",
+        "messages_dropped",
+        "Messages of the queue that asked for nothing that can be done.",
+        ("reason",),
+    ),
     _Counted("received_bytes", "received_bytes", "Bytes of request bodies."),
 )
 

@@ -15,8 +15,9 @@ from redis.backoff import ExponentialBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from shared.counters import COUNTERS, Counters
+from shared.counters import COUNTERS, Counters, field_of
 from shared.errors import GridscribeError
+from shared.job_record import RECORD_VERSION
 from shared.job_spec import JobSpec
 from shared.keyspace import PREFIX, script_source
 from shared.schemas import (
@@ -137,11 +138,15 @@ class JobLifecycle:
                 pipe.hincrby(COUNTERS, field, amount)
             pipe.execute()
 
+    def count_dropped(self, reason: str) -> None:
+        """Count a dropped message, at once: a forked child has nobody to bring its counts."""
+        self._redis.hincrby(COUNTERS, field_of("messages_dropped", reason), 1)
+
     # --- A worker's steps -----------------------------------------------------------------------
 
     def start_captions(self, ticket: Ticket) -> CaptionWork | None:
         """Begin an attempt; None when it is not (or no longer) the one that was granted."""
-        reply = self._run_for("start", ticket, self._lease_ms)
+        reply = self._run_for("start", ticket, self._lease_ms, RECORD_VERSION)
         if reply is None:
             return None
         spec, *images = reply
@@ -152,7 +157,7 @@ class JobLifecycle:
 
     def start_compose(self, ticket: Ticket) -> ComposeWork | None:
         """Begin an attempt; None when it is not (or no longer) the one that was granted."""
-        reply = self._run_for("start", ticket, self._lease_ms)
+        reply = self._run_for("start", ticket, self._lease_ms, RECORD_VERSION)
         if reply is None:
             return None
         key = f"{PREFIX}job:{ticket.job_id}"

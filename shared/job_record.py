@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from shared.errors import ErrorCode
+from shared.errors import ErrorCode, GridscribeError
 from shared.job_spec import JobSpec, JobWebhook
 from shared.schemas import JobStatus, JobWarning, LabeledImage, SourceImage, Stage, StoredResult
 
@@ -118,6 +118,7 @@ RECORD_FIELDS = (
     "result",
     "error_code",
     "error_detail",
+    "v",
 )
 
 SUMMARY_FIELDS = tuple(name for name in RECORD_FIELDS if name not in ("warnings", "labeled"))
@@ -140,6 +141,7 @@ def parse_record(fields: Mapping[str, str | None], queue_rank: int | None) -> Jo
     """Read a job's hash; times in it are milliseconds of Redis's clock since 1970.
 
     `queue_rank` counts the jobs before it that wait as well; None for one that does not wait.
+    Raises `GridscribeError` SERVICE_UNAVAILABLE for the record of a newer version.
     """
 
     def text(name: str) -> str:
@@ -155,6 +157,13 @@ def parse_record(fields: Mapping[str, str | None], queue_rank: int | None) -> Jo
     def number(name: str) -> int:
         return int(fields.get(name) or 0)
 
+    if number("v") > RECORD_VERSION:
+        raise GridscribeError(
+            ErrorCode.SERVICE_UNAVAILABLE,
+            f"job {text('id')!r} was accepted by a newer version of the service; ask again once"
+            " this part of it is upgraded as well",
+            retry_after=60,
+        )
     created_at = moment("created_at")
     if created_at is None:
         raise ValueError("job record without 'created_at'")

@@ -261,8 +261,10 @@ class JobStore:
         records = tuple(
             parse_record(fields, rank)
             for fields, rank in found
-            # It may have gone since the script has seen it.
-            if _belongs_to(fields, tenant) and fields["status"] != JobStatus.EXPIRED
+            # It may have gone since the script has seen it. A newer front end lists its jobs.
+            if _belongs_to(fields, tenant)
+            and fields["status"] != JobStatus.EXPIRED
+            and int(fields["v"] or 0) <= RECORD_VERSION
         )
         return JobPage(records, PlaceInList(int(created_ms), last) if last else None)
 

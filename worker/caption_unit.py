@@ -16,6 +16,7 @@ from worker.captioning.captioning import Captioning
 from worker.captioning.turns import Turns
 from worker.failed_attempts import give_back
 from worker.lease import Lease
+from worker.messages import drop_stale
 from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_picture
 
@@ -39,7 +40,7 @@ def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, tick
     lifecycle = backend.lifecycle
     work = lifecycle.start_captions(ticket)
     if work is None:
-        logger.info("dropped a stale message: %s", ticket)
+        drop_stale(backend, ticket)
         return
     try:
         with backend.leases.keep(ticket) as lease:

@@ -16,6 +16,7 @@ from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.failed_attempts import give_back
 from worker.lease import Lease
+from worker.messages import drop_stale
 from worker.pipeline.entries import sheet_entries
 from worker.pipeline.metadata.embedded import read_metadata
 from worker.pipeline.render import RenderCanceled, RenderedSheet, render_sheet
@@ -28,7 +29,7 @@ def compose_unit(backend: Backend, ticket: Ticket) -> None:
     lifecycle = backend.lifecycle
     work = lifecycle.start_compose(ticket)
     if work is None:
-        logger.info("dropped a stale message: %s", ticket)
+        drop_stale(backend, ticket)
         return
     try:
         with (
