@@ -36,6 +36,10 @@ test: $(INSTALLED) ## Run every test that needs nothing but .venv
 test-faults: $(INSTALLED) ## Kill and stop processes while they work: nothing may be lost
 	@$(BIN)/python -m pytest -m faults
 
+.PHONY: chaos
+chaos: $(INSTALLED) ## Mix faults by seed under mixed jobs; writes docs/reports/chaos.md
+	@$(BIN)/python -m tests.chaos --seeds 50 --minutes 0.25 --report docs/reports/chaos.md
+
 .PHONY: test-system
 test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say which are missing
 	@for program in $(SYSTEM_PROGRAMS); do \

@@ -26,18 +26,25 @@ SLACK = 1.0
 BACK = 10.0
 
 
-def check_refused_promptly(service: Deployment, callers: int = 1) -> None:
-    """Every one of so many callers at once is answered with 503 in time."""
+def ask(service: Deployment, callers: int) -> tuple[set[int], float]:
+    """The statuses of the answers to so many callers at once, and the time of the slowest."""
 
-    def ask(_: int) -> tuple[int, float]:
+    def ask_once(_: int) -> tuple[int, float]:
         started = time.monotonic()
-        answer = httpx.get(f"{service.base_url}/v1/jobs", timeout=30)
+        answer = httpx.get(f"{service.base_url}/v1/jobs", timeout=60)
         return answer.status_code, time.monotonic() - started
 
     with ThreadPoolExecutor(callers) as pool:
-        answers = list(pool.map(ask, range(callers)))
-    assert {status for status, _ in answers} == {503}
-    assert max(seconds for _, seconds in answers) < PROMPTLY + SLACK
+        answers = list(pool.map(ask_once, range(callers)))
+    return {status for status, _ in answers}, max(seconds for _, seconds in answers)
+
+
+def check_refused_promptly(service: Deployment, callers: int, usual: float) -> None:
+    """All are told in time; `usual` seconds are what this machine takes for as many when all is
+    well."""
+    statuses, seconds = ask(service, callers)
+    assert statuses == {503}
+    assert seconds < PROMPTLY + SLACK + 2 * usual
 
 
 def check_back(service: Deployment, client: Client, seconds: float = BACK) -> None:
@@ -88,12 +95,13 @@ def test_a_store_that_stands_still_is_answered_with_503_in_time_and_heals(
     service: Deployment, client: Client
 ) -> None:
     job = client.create_job(CAPTIONED, pictures(40))
+    _, usual = ask(service, 80)
     service["valkey"].send(Signals.SIGSTOP)
     try:
         ends = time.monotonic() + 8
-        check_refused_promptly(service, callers=100)
+        check_refused_promptly(service, 80, usual)
         while time.monotonic() < ends:
-            check_refused_promptly(service)
+            check_refused_promptly(service, 1, usual)
     finally:
         service["valkey"].send(Signals.SIGCONT)
     check_done_once(service, client, job)
@@ -114,16 +122,17 @@ def proxy(service: Deployment) -> Iterator[Proxy]:
 def test_black_holes_cuts_and_dead_connections_heal(
     service: Deployment, client: Client, proxy: Proxy
 ) -> None:
+    _, usual = ask(service, 20)
     before = client.create_job(CAPTIONED, pictures(40))
     proxy.pause()
-    check_refused_promptly(service, callers=20)
+    check_refused_promptly(service, 20, usual)
     time.sleep(3 * LEASE_SECONDS)
     proxy.resume()
     check_done_once(service, client, before)
 
     before = client.create_job(CAPTIONED, pictures(40))
     proxy.cut()
-    check_refused_promptly(service, callers=20)
+    check_refused_promptly(service, 20, usual)
     time.sleep(3)
     proxy.mend()
     check_done_once(service, client, before)
@@ -151,29 +160,41 @@ def test_black_holes_cuts_and_dead_connections_heal(
     check_done_once(service, client, job)
 
 
+@contextlib.contextmanager
+def memory_bounded(service: Deployment, limit: float) -> Iterator[None]:
+    """The store may use so many bytes."""
+    service.redis().config_set("maxmemory", round(limit))
+    try:
+        yield
+    finally:
+        service.redis().config_set("maxmemory", 0)
+        service.redis().delete("ballast")
+
+
 def test_a_store_short_of_memory_refuses_jobs_and_finishes_those_it_has(
     service: Deployment, client: Client
 ) -> None:
-    service["dispatcher"].send(Signals.SIGSTOP)
+    service.redis().set("ballast", b"x" * 64 * 1024 * 1024)
     used = service.redis().info("memory")["used_memory"]
-    service.redis().config_set("maxmemory", used + 3_000_000)
-    accepted, answer = submit_until_refused(service, 400)
-    assert answer.status_code == 503
-    assert answer.json()["code"] == "service_full"
-    assert "memory" in answer.json()["detail"]
-    service["dispatcher"].send(Signals.SIGCONT)
-    for job_id in accepted:
-        assert client.wait(job_id, timeout=90).status == "succeeded"
+    with memory_bounded(service, (used + 1_000_000) / 0.9):
+        service["dispatcher"].send(Signals.SIGSTOP)
+        accepted, answer = submit_until_refused(service, 400)
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "service_full"
+        assert "memory" in answer.json()["detail"]
+        assert accepted
+        service["dispatcher"].send(Signals.SIGCONT)
+        for job_id in accepted:
+            assert client.wait(job_id, timeout=100).status == "succeeded"
 
 
 def test_a_store_full_to_the_brim_accepts_nothing_and_loses_nothing(
     service: Deployment, client: Client
 ) -> None:
     job = client.create_job(CAPTIONED, pictures(60))
-    service.redis().config_set("maxmemory", 1)
-    time.sleep(2)
-    assert submit(service, "brim").status_code == 503
-    service.redis().config_set("maxmemory", 0)
+    with memory_bounded(service, 1):
+        time.sleep(2)
+        assert submit(service, "brim").status_code == 503
     check_done_once(service, client, job)
     check_back(service, client)
 
@@ -193,7 +214,7 @@ def submit(service: Deployment, key: str) -> httpx.Response:
     return httpx.post(
         f"{service.base_url}/v1/jobs",
         data={"spec": PLAIN.model_dump_json(exclude_unset=True)},
-        files=[("images", (name, data, "image/png")) for name, data in pictures(20)],
+        files=[("images", (name, data, "image/png")) for name, data in pictures(60)],
         headers={"Idempotency-Key": key},
         timeout=30,
     )
@@ -236,7 +257,7 @@ def test_a_full_disk_under_the_store_loses_nothing_that_was_accepted(
     before = client.create_job(CAPTIONED, pictures(20))
     check_done_once(service, client, before)
     [log] = (service.folder / "valkey" / "appendonlydir").glob("*.incr.aof")
-    with files_bounded([service["valkey"].pid], log.stat().st_size + 20_000):
+    with files_bounded([service["valkey"].pid], log.stat().st_size + 60_000):
         accepted, answer = submit_until_refused(service, 50)
         assert answer.status_code == 503
         assert service["valkey"].wait() != 0

@@ -1,0 +1,117 @@
+"""Processes that are told to end: politely, twice, in haste, and one after the other under load."""
+
+import itertools
+import threading
+import time
+from signal import Signals
+
+import pytest
+
+from gridscribe.client import Client
+from shared.schemas import Job
+from tests.fixtures.deployment import Deployment, wait_until
+from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        ("caption", "caption.infer=sleep:2*1"),
+        ("compose", "compose.before_store=sleep:2*1"),
+    ],
+)
+def test_a_worker_told_to_stop_finishes_what_it_can(
+    service: Deployment, client: Client, name: str, point: str
+) -> None:
+    service.start(name, failpoints=point, stop_seconds=60)
+    job = client.create_job(CAPTIONED if name == "caption" else PLAIN, pictures(4))
+    wait_until(begun(service, job))
+    assert service.stop(name, 90) == 0
+    service.start(name)
+    done = check_done_once(service, client, job, captioned=name == "caption")
+    assert done.attempts == 1, "nothing was done again"
+
+
+def test_a_worker_told_to_stop_hands_back_what_takes_too_long(
+    service: Deployment, client: Client
+) -> None:
+    # Leases that do not run out: what comes back was handed back.
+    service.start("caption", failpoints="caption.infer=hang", stop_seconds=1, lease_seconds=3600)
+    service.start("caption-2", failpoints="caption.decode=sleep:0.1", lease_seconds=3600)
+    service["caption-2"].send_to_group(Signals.SIGSTOP)
+    job = client.create_job(CAPTIONED, pictures(4))
+    wait_until(begun(service, job))
+    service["caption-2"].send_to_group(Signals.SIGCONT)
+    service["caption"].send(Signals.SIGTERM)
+    check_done_once(service, client, job)
+    service.start("caption")
+    service["caption-2"].kill()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (Signals.SIGTERM, Signals.SIGTERM),
+        (Signals.SIGINT, Signals.SIGINT),
+        (Signals.SIGQUIT,),
+    ],
+)
+@pytest.mark.parametrize("name", ["caption", "compose"])
+def test_a_worker_ended_in_haste_loses_nothing(
+    service: Deployment, client: Client, name: str, numbers: tuple[Signals, ...]
+) -> None:
+    point = "caption.infer=sleep:1*1" if name == "caption" else "compose.before_store=sleep:1*1"
+    service.start(name, failpoints=point, stop_seconds=2)
+    job = client.create_job(CAPTIONED if name == "caption" else PLAIN, pictures(4))
+    wait_until(begun(service, job))
+    for number in numbers:
+        service[name].send(number)
+        time.sleep(0.2)
+    service[name].wait(60)
+    service.start(name)
+    check_done_once(service, client, job, captioned=name == "caption")
+
+
+def test_api_and_dispatcher_end_cleanly(service: Deployment) -> None:
+    for name in ("dispatcher", "api"):
+        assert service.stop(name) == 0
+        service.start(name)
+
+
+def test_a_rolling_restart_under_load_loses_no_request_and_no_job(
+    service: Deployment, client: Client
+) -> None:
+    jobs: list[Job] = []
+    failures: list[str] = []
+    is_over = threading.Event()
+
+    def submit() -> None:
+        with service.client(retries=2) as caller:
+            for number in itertools.count():
+                if is_over.is_set():
+                    return
+                try:
+                    jobs.append(caller.create_job(CAPTIONED if number % 2 else PLAIN, pictures(3)))
+                    caller.get_job(jobs[-1].id)
+                except Exception as error:  # noqa: BLE001 # whatever it is, it is what is looked for
+                    failures.append(repr(error))
+
+    callers = [threading.Thread(target=submit) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    try:
+        for name in ("api", "caption", "compose", "dispatcher"):
+            service.start(f"{name}-2")
+            assert service.stop(name, 60) == 0
+            service.start(name)
+            assert service.stop(f"{name}-2", 60) == 0
+    finally:
+        is_over.set()
+        for caller in callers:
+            caller.join()
+    assert failures == []
+    assert len(jobs) > 5
+    for job in jobs:
+        assert client.wait(job.id, timeout=100).status == "succeeded"
