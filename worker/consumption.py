@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from celery import Celery
 from celery.worker import state
-from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Consumption:
         taken = self._taken()
         try:
             is_idle = self._in_work() < self._capacity and self._waiting() > 0
-        except (OperationalError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 # each broker's client raises errors of its own
             logger.debug("cannot look into the queue: %s", error)
             is_idle = False
         if taken != self._last_taken or not is_idle:
