@@ -188,17 +188,6 @@ def test_a_store_short_of_memory_refuses_jobs_and_finishes_those_it_has(
             assert client.wait(job_id, timeout=100).status == "succeeded"
 
 
-def test_a_store_full_to_the_brim_accepts_nothing_and_loses_nothing(
-    service: Deployment, client: Client
-) -> None:
-    job = client.create_job(CAPTIONED, pictures(60))
-    with memory_bounded(service, 1):
-        time.sleep(2)
-        assert submit(service, "brim").status_code == 503
-    check_done_once(service, client, job)
-    check_back(service, client)
-
-
 def submit_until_refused(service: Deployment, most: int) -> tuple[list[str], httpx.Response]:
     """The ids of the jobs that were accepted, and the first other answer."""
     accepted: list[str] = []
