@@ -18,6 +18,7 @@ from gridscribe.commands import (
     submission,
     templates,
     watch,
+    webhooks,
 )
 from gridscribe.commands.exit_codes import EXPECTED_ERRORS, exit_code, hint
 from gridscribe.console import out, print_error
@@ -66,6 +67,7 @@ for panel, commands in _PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(templates.app, name="templates", rich_help_panel="Images and what there is for them")
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Jobs")
 app.add_typer(keys.app, name="keys", rich_help_panel="The service itself")
 app.add_typer(sources.app, name="sources", rich_help_panel="The service itself")
 

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from pydantic import BaseModel, TypeAdapter
+from rich import box
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
@@ -118,6 +119,13 @@ def _as_json(found: object, *, exclude_unset: bool) -> str:
     return TypeAdapter(type(found)).dump_json(found).decode()
 
 
+def listing(*headers: str) -> Table:
+    """A table for things with an id, which stands first and is never cut off."""
+    table = Table(*headers, box=box.SIMPLE, pad_edge=False)
+    table.columns[0].no_wrap = True
+    return table
+
+
 def print_labels(images: Sequence[LabeledImage]) -> None:
     """A table of each image's label, its source and CLIP's confidence."""
     table = Table("name", "label", "source", "confidence")
@@ -129,10 +137,10 @@ def print_labels(images: Sequence[LabeledImage]) -> None:
 
 def print_jobs(jobs: Sequence[JobSummary]) -> None:
     """A table with a line for each job; times are the reader's own."""
-    table = Table("job", "status", "progress", "created")
+    table = listing("job", "status", "progress", "created")
     for job in jobs:
         progress = f"{job.progress.stage} {job.progress.done}/{job.progress.total}"
-        created = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        created = job.created_at.astimezone().strftime("%b %d %H:%M:%S")
         table.add_row(job.id, job.status, progress, created)
     out.print(table)
 
