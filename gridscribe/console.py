@@ -80,7 +80,8 @@ class StageProgress:
 
     def stop(self) -> None:
         """Leave the bars as they are; what is printed now stands below them."""
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
     def show(self, stage: str, done: int, total: int, *, in_bytes: bool = False) -> None:
         """Set the bar `stage`; bars of stages before it are full."""
