@@ -83,9 +83,10 @@ audit: $(INSTALLED) ## Ask the package index for known holes in what the images 
 	done
 
 .PHONY: openapi
-openapi: $(INSTALLED) ## Write docs/openapi.json, docs/api-reference.md and docs/cli-reference.md anew
+openapi: $(INSTALLED) ## Write docs/openapi.json and the reference pages of API, commands and settings anew
 	@$(BIN)/python -m api.reference docs
 	@$(BIN)/python -m typer gridscribe.cli utils docs --name gridscribe --title Commands --output docs/cli-reference.md
+	@$(BIN)/python -m shared.settings_reference docs/settings.md
 
 # The variable silences a notice of the theme's makers; what the build itself warns of is an error.
 .PHONY: docs

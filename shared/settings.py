@@ -3,172 +3,48 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    IPvAnyNetwork,
-    StringConstraints,
-    field_validator,
-    model_validator,
+from pydantic import field_validator, model_validator
+
+from shared.setting_groups import (
+    MEBIBYTE,
+    AccessSettings,
+    AddressSettings,
+    CaptioningSettings,
+    CompatibilitySettings,
+    DrawingSettings,
+    InboundSettings,
+    LimitSettings,
+    PlaceSettings,
+    QueueSettings,
+    RetentionSettings,
+    default_cache_dir,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.logging import LogFormat
-from shared.tenants import TenantName
-
-MEBIBYTE = 1024 * 1024
-
-
-def default_cache_dir() -> Path:
-    """`gridscribe` in the user's folder for caches (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "gridscribe"
+__all__ = [
+    "MEBIBYTE",
+    "Settings",
+    "default_cache_dir",
+    "get_settings",
+    "read_settings",
+    "take_secrets",
+]
 
 
-class Settings(BaseSettings):
-    """Defaults suit one machine; see docs/settings.md for each one's meaning in production."""
-
-    model_config = SettingsConfigDict(env_prefix="GRIDSCRIBE_", extra="ignore")
-
-    # Where the parts find each other.
-    redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0",
-        validation_alias=AliasChoices("GRIDSCRIBE_REDIS_URL", "REDIS_URL"),
-    )
-    broker_url: str | None = None
-    """Any broker Celery knows; None means the same Redis as the store."""
-    data_dir: Path = Path("gridscribe-data")
-    cache_dir: Path = Field(default_factory=default_cache_dir)
-    """Text features and other things that can be computed again; safe to delete at any time."""
-    storage_url: str | None = None
-    """`s3://bucket/prefix` or `file:///folder`; None means a folder in `data_dir`."""
-    secrets_dir: Path = Path("/run/secrets")
-    """Its files stand in for variables that are not set; see `take_secrets`."""
-    log_level: str = "INFO"
-    log_format: LogFormat = "text"
-    failpoints: str = ""
-    """Faults for tests to inject: see shared/failpoints.py. Empty in production."""
-
-    # Who may call: docs/security.md.
-    auth: Literal["required", "open"] = "required"
-    """`open` lets callers without a key in on loopback addresses, and nowhere else."""
-    operator_tenant: TenantName = "default"
-    """Its keys may also read `/metrics` and the workers on `/readyz`."""
-
-    # Captioning.
-    clip_models: Annotated[tuple[str, ...], NoDecode] = ("starter",)
-    """Models this deployment offers, comma separated; the first one is the default."""
-    fallback_to_starter: bool = True
-    """Serve `starter` while the configured model cannot be loaded; False means filenames."""
-    clip_threads: int | None = Field(default=None, ge=1)
-    """Cores for the model, and pictures decoded at once; None means all."""
-    clip_backend: Literal["torch", "openvino"] = "torch"
-    """What runs open_clip's models; `openvino` is an extra and uses the CPU alone."""
-    clip_precision: Literal["auto", "float32", "int8"] = "auto"
-    """`auto` is bfloat16 where the hardware has it; `int8` needs OpenVINO and pictures."""
-    clip_calibration_dir: Path | None = None
-    """Pictures such as the service will see, from which int8 learns its scales."""
-    max_batch: int = Field(default=32, ge=1)
-    batch_wait_ms: float = Field(default=4.0, ge=0)
-    batch_timeout_seconds: float = Field(default=60.0, gt=0)
-    model_retry_seconds: float = Field(default=60.0, gt=0)
-
-    vocabularies_dir: Path | None = None
-    """A folder of facet files for each vocabulary that requests may name beside `default`."""
-    model_memory_mb: int = Field(default=4096, ge=1)
-    """For the weights of a worker's models; past it the least recently used one goes."""
-    text_cache_mb: int = Field(default=256, ge=0)
-    """Disk for the text features of requests' own words."""
-    image_cache_mb: int = Field(default=256, ge=0)
-    """Disk for the features of pictures seen before; 0 keeps none."""
-
-    # The queue. Leases and beats are argued in docs/architecture.md.
-    chunk_size: int = Field(default=16, ge=1)
-    job_window: int = Field(default=8, ge=1)
-    """Chunks of one job that may be out at once, so that a huge job starves nobody."""
-    lease_seconds: float = Field(default=15.0, gt=0)
-    beat_seconds: float = Field(default=5.0, gt=0)
-    max_attempts: int = Field(default=3, ge=1)
-    stop_seconds: float = Field(default=6.0, ge=0)
-    """What a worker that is told to stop may take to finish what it has in work."""
-
-    # Drawing.
-    font_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
-    """Folders with fonts for scripts that the shipped one lacks, comma separated."""
-
-    # Limits of what one caller may ask.
-    max_request_bytes: int = 512 * MEBIBYTE
-    body_timeout_seconds: float = Field(default=900.0, gt=0)
-    """For one request's body, not counting what our own storage takes."""
-    body_grace_seconds: float = Field(default=20.0, gt=0)
-    """After which a body must have come at `min_body_rate` on average."""
-    min_body_rate: float = Field(default=16 * 1024, gt=0)
-    """Bytes a second."""
-    max_file_bytes: int = 64 * MEBIBYTE
-    max_spec_bytes: int = 1 * MEBIBYTE
-    max_csv_bytes: int = 8 * MEBIBYTE
-    max_images: int = 1000
-    max_image_pixels: int = 100_000_000
-    max_sheet_pixels: int = 120_000_000
-    """Pixels of one page of a sheet: the most that a compose worker holds in memory."""
-    max_archive_ratio: int = 100
-    """Unpacked bytes over packed bytes, past which a zip is taken for a bomb."""
-    max_queued_jobs: int = 10_000
-    max_queued_jobs_per_tenant: int = 1_000
-    store_timeout_seconds: float = 1.5
-    # What one tenant may use; `gridscribe keys limits` gives a tenant numbers of its own.
-    requests_per_minute: int = Field(default=6_000, ge=1)
-    images_per_day: int = Field(default=10_000_000, ge=1)
-    bytes_per_day: int = Field(default=1024 * 1024 * MEBIBYTE, ge=1)
-    """Of stored images; a day is one of UTC."""
-
-    # Addresses that callers name: images by URL, webhooks.
-    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
-    """Networks that are not public and may be connected to all the same, comma separated."""
-    allowed_ports: Annotated[tuple[int, ...] | None, NoDecode] = (80, 443)
-    """Comma separated, or `*` for every port, which is None here."""
-    fetch_timeout_seconds: float = Field(default=30.0, gt=0)
-    """For one image by URL, from the first step to its last byte."""
-    fetch_total_seconds: float = Field(default=120.0, gt=0)
-    """For all images by URL of one request."""
-    fetch_concurrency: int = Field(default=4, ge=1)
-    """Images by URL that one request fetches at once."""
-    # Webhooks: docs/webhooks.md.
-    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")] = ""
-    """Where callers reach the API, for the links in webhooks; empty leaves them paths."""
-    webhook_timeout_seconds: float = Field(default=15.0, gt=0)
-    """For one attempt, from the first step to the last byte of the answer that is read."""
-    webhook_concurrency: int = Field(default=256, ge=1)
-    """Attempts that one deliverer has under way at once."""
-    webhook_host_concurrency: int = Field(default=8, ge=1)
-    """Attempts under way at once for one tenant at one host."""
-    max_event_listeners: int = Field(default=1000, ge=0)
-    """Callers that one API process lets listen to jobs at once, or wait for one to end."""
-    max_event_listeners_per_tenant: int = Field(default=100, ge=0)
-    """Of those, one tenant's."""
-    event_keep_alive_seconds: float = Field(default=15.0, gt=0)
-    # The endpoints of the service that came before: docs/compatibility.md.
-    compat_root: Path | None = None
-    """The folder that they read from and write to; None leaves them out."""
-    compat_wait_seconds: float = Field(default=600, gt=0)
-
-    # Events of render farms and generation back ends: docs/render-farms.md.
-    inbound_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    """Folders whose pictures events may name, comma separated; `{tenant}` in them is filled in."""
-    max_inbound_bytes: int = 1 * MEBIBYTE
-    """Of one event."""
-    inbound_ttl_seconds: int = Field(default=3 * 24 * 3600, ge=600)
-    """How long a repeated event is recognised, and how long a grid is tried to be made."""
-    fal_jwks_url: str = "https://rest.alpha.fal.ai/.well-known/jwks.json"
-
-    # Retention.
-    job_ttl_seconds: int = 7 * 24 * 3600
-    upload_ttl_seconds: int = 24 * 3600
-    idempotency_ttl_seconds: int = 24 * 3600
-    delivery_ttl_seconds: int = Field(default=3 * 24 * 3600, ge=60)
-    """For the log of a webhook's delivery, once it has ended."""
+class Settings(
+    PlaceSettings,
+    AccessSettings,
+    CaptioningSettings,
+    QueueSettings,
+    DrawingSettings,
+    LimitSettings,
+    AddressSettings,
+    InboundSettings,
+    CompatibilitySettings,
+    RetentionSettings,
+):
+    """Defaults suit one machine; docs/settings.md tells each one's meaning in production."""
 
     @field_validator(
         "clip_models",
