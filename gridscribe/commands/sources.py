@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.markup import escape
-from rich.table import Table
 
 from gridscribe.client import DEFAULT_SERVER
-from gridscribe.commands.connection import Server, connect
-from gridscribe.console import err, out
+from gridscribe.commands.connection import AsJson, AsJsonLines, Server, connect
+from gridscribe.console import err, listing, out, print_document, print_line
 from gridscribe.image_files import InputError
-from shared.inbound_sources import Adapter, Source, SourceAuth, SourceRequest
+from shared.inbound_sources import Adapter, Source, SourceAuth, SourceRequest, SourceWithSecret
 from shared.job_spec import JobSpec
 
 app = typer.Typer(
@@ -23,7 +22,6 @@ app = typer.Typer(
 )
 
 SourceId = Annotated[str, typer.Argument(metavar="SOURCE", help="The source's id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 @app.command()
@@ -80,21 +78,19 @@ def create(
     request = _request({key: value for key, value in fields.items() if value is not None}, spec)
     with connect(server) as client:
         source = client.sources.create(request)
-    if as_json:
-        out.print_json(source.model_dump_json(exclude_unset=True))
-    elif source.secret:
-        out.print(source.secret, soft_wrap=True)
-    err.print(f"source {source.id}; events go to {escape(source.url)}", soft_wrap=True)
-    if source.secret:
-        err.print("its secret cannot be shown again")
+    _print_secret(source, as_json=as_json)
 
 
 @app.command("list")
-def list_sources(server: Server = DEFAULT_SERVER) -> None:
+def list_sources(server: Server = DEFAULT_SERVER, as_json: AsJsonLines = False) -> None:
     """Show your sources and what has come of each."""
     with connect(server) as client:
         found = client.sources.list()
-    table = Table("source", "name", "adapter", "auth", "taken", "refused", "last event")
+    if as_json:
+        for source in found:
+            print_line(source, exclude_unset=True)
+        return
+    table = listing("source", "name", "adapter", "auth", "taken", "refused", "last event")
     for source in found:
         table.add_row(
             source.id,
@@ -114,9 +110,19 @@ def show(source_id: SourceId, server: Server = DEFAULT_SERVER, as_json: AsJson =
     with connect(server) as client:
         source = client.sources.get(source_id)
     if as_json:
-        out.print_json(source.model_dump_json(exclude_unset=True))
+        print_document(source, exclude_unset=True)
     else:
         _print(source)
+
+
+@app.command()
+def rotate_secret(
+    source_id: SourceId, server: Server = DEFAULT_SERVER, as_json: AsJson = False
+) -> None:
+    """Give a source a new secret and print it, once; the old one is refused from now on."""
+    with connect(server) as client:
+        source = client.sources.rotate_secret(source_id)
+    _print_secret(source, as_json=as_json)
 
 
 @app.command()
@@ -124,6 +130,16 @@ def delete(source_id: SourceId, server: Server = DEFAULT_SERVER) -> None:
     """Remove a source; its events are refused from now on."""
     with connect(server) as client:
         client.sources.delete(source_id)
+
+
+def _print_secret(source: SourceWithSecret, *, as_json: bool) -> None:
+    if as_json:
+        print_document(source, exclude_unset=True)
+    elif source.secret:
+        out.out(source.secret, highlight=False)
+    err.print(f"source {source.id}; events go to {escape(source.url)}", soft_wrap=True)
+    if source.secret:
+        err.print("its secret cannot be shown again")
 
 
 def _print(source: Source) -> None:
@@ -137,7 +153,7 @@ def _print(source: Source) -> None:
     )
     if refusal := source.last_refusal:
         out.print(f"last refused {_shown(refusal.at)}: {escape(refusal.detail)}", soft_wrap=True)
-    table = Table("when", "job", "outcome", "grid or reason")
+    table = listing("when", "job", "outcome", "grid or reason")
     for entry in source.log:
         table.add_row(
             _shown(entry.at),

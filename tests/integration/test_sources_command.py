@@ -1,6 +1,7 @@
 """`gridscribe sources` against a real service."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,11 +47,23 @@ def test_a_source_is_made_listed_shown_and_deleted(
     assert run("create", "lighting", *options, "--quiet-seconds", "7") == 0
     printed = capsys.readouterr()
     assert printed.out.strip().startswith("gsi_")
-    source_id = printed.err.split()[1].rstrip(";")
-    assert f"/v1/inbound/{source_id}" in printed.err
+    told = re.search(
+        r"^source (\S+); events go to \S+/v1/inbound/(\S+)$", printed.err, re.MULTILINE
+    )
+    assert told is not None
+    source_id = told[1]
+    assert told[2] == source_id
 
     assert run("list") == 0
     assert source_id[:8] in capsys.readouterr().out
+
+    assert run("list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == source_id
+
+    assert run("rotate-secret", source_id) == 0
+    rotated = capsys.readouterr().out.strip()
+    assert rotated.startswith("gsi_")
+    assert rotated != printed.out.strip()
 
     assert run("show", source_id, "--json") == 0
     shown = json.loads(capsys.readouterr().out)
