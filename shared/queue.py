@@ -24,8 +24,12 @@ class _EagerConnection(Connection):
         return super()._ensure_connection(*args, **{**options, **pauses})
 
 
-def make_celery(settings: Settings) -> Celery:
-    """A Celery application, for publishing and for working; each setting answers a known fault."""
+def make_celery(settings: Settings, answer_seconds: float | None = None) -> Celery:
+    """A Celery application, for publishing and for working; each setting answers a known fault.
+
+    One that publishes waits `answer_seconds` for a broker's answer, so that a connection that died
+    without a word holds it up no longer; one that consumes waits for messages and sets none.
+    """
     app = Celery("gridscribe", broker=settings.celery_broker_url, set_as_current=False)
     app.amqp.Connection = _EagerConnection
     app.conf.update(
@@ -47,6 +51,7 @@ def make_celery(settings: Settings) -> Celery:
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 2,
             "health_check_interval": 10,
+            **({} if answer_seconds is None else {"socket_timeout": answer_seconds}),
         },
         worker_hijack_root_logger=False,
         # Nobody listens to Celery's own events and remote control.

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 """How late a lease that ran out may be noticed; new work wakes the dispatcher at once."""
 
+BROKER_ANSWER_SECONDS = 5.0
+
 
 class Dispatcher:
     def __init__(self, lifecycle: JobLifecycle, celery: Celery, settings: Settings) -> None:
@@ -75,7 +77,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     lifecycle = connect_lifecycle(settings)
-    dispatcher = Dispatcher(lifecycle, make_celery(settings), settings)
+    celery = make_celery(settings, BROKER_ANSWER_SECONDS)
+    dispatcher = Dispatcher(lifecycle, celery, settings)
     sweeper = Sweeper(lifecycle, ObjectStorage(settings.effective_storage_url))
     # In a thread of its own: removing thousands of files must not hold up the work.
     threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
