@@ -23,6 +23,7 @@ REASONS = (
     "needs ComfyUI",
     "settings, no command",
     "takes the whole test suite",
+    "a part of a receiver",
 )
 
 _BLOCK = re.compile(
