@@ -2,19 +2,24 @@
 
 import { el, newId } from "../elements.js";
 
-/** Take all errors away again. */
-export function clearErrors(form) {
-  for (const note of form.querySelectorAll(".error-note")) note.remove();
-  for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+/** Take errors away again: those that came from `origin`, such as the preview. */
+export function clearErrors(form, origin) {
+  for (const note of form.querySelectorAll(`.error-note[data-origin="${origin}"]`)) {
+    for (const control of form.querySelectorAll(`[aria-errormessage="${note.id}"]`)) {
+      control.removeAttribute("aria-invalid");
+      control.removeAttribute("aria-errormessage");
+    }
+    note.remove();
+  }
 }
 
 /** Show each error of `problem` at its part; returns those that have none here. */
-export function showErrors(form, problem) {
+export function showErrors(form, problem, origin) {
   return problem.errors.filter(({ location, detail }) => {
     const part = partOf(form, location);
     if (!part) return true;
     const id = newId();
-    part.append(el("p", { class: "error-note", id }, detail));
+    part.append(el("p", { class: "error-note", id, "data-origin": origin }, detail));
     const control = part.querySelector("input:not(.unseen), select, textarea");
     control?.setAttribute("aria-invalid", "true");
     control?.setAttribute("aria-errormessage", id);

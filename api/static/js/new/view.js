@@ -83,18 +83,19 @@ class NewSheet {
   #changed() {
     this.#key = null; // another payload
     this.refusal.hidden = true;
+    clearErrors(this.element, "submission");
     this.preview.refresh();
   }
 
   #showPreviewProblem(problem) {
-    if (this.#sending) return;
-    clearErrors(this.element);
-    if (problem) showErrors(this.element, problem);
+    // An answer of the preview may come late: what the submission's said stays.
+    clearErrors(this.element, "preview");
+    if (problem) showErrors(this.element, problem, "preview");
   }
 
   async #submit() {
     if (this.#sending) return;
-    clearErrors(this.element);
+    clearErrors(this.element, "submission");
     this.refusal.hidden = true;
     if (!this.inputs.items.length) {
       this.#refuse("There are no pictures yet: drop some, or choose them.");
@@ -126,7 +127,7 @@ class NewSheet {
     this.#refuse(error.message);
     if (error.status === 401) askForKey(error.message);
     else if (error instanceof Problem) {
-      showErrors(this.element, error);
+      showErrors(this.element, error, "submission");
       focusFirstError(this.element);
     }
   }
