@@ -79,9 +79,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestContext)
     app.add_middleware(RequestMetrics, counters=counters)
     add_error_handlers(app)
+    app.router.routes.extend(poll.router.routes)
     for routes in (
         jobs,
-        poll,
         job_actions,
         job_events,
         results,

@@ -6,7 +6,7 @@ import logging
 import re
 from secrets import token_hex
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,10 +15,11 @@ from shared.logging import bound
 from shared.problems import problem
 
 HEADER = "X-Request-Id"
-_PLAIN = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-_POLICY = "Content-Security-Policy"
-_POLICIES = {True: "frame-ancestors 'none'", False: "default-src 'none'; frame-ancestors 'none'"}
-"""Whether an answer without a policy of its own is a page: nothing else has to load anything."""
+_COMMON = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_POLICY = b"content-security-policy"
+_OF_PAGES = [*_COMMON, (_POLICY, b"frame-ancestors 'none'")]
+_OF_OTHERS = [*_COMMON, (_POLICY, b"default-src 'none'; frame-ancestors 'none'")]
+"""For an answer without a policy of its own: only a page has to load anything."""
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        identifier = given if _ACCEPTABLE.fullmatch(given) else token_hex(16)
+        asked = Headers(scope=scope).get(HEADER, "")
+        identifier = asked if _ACCEPTABLE.fullmatch(asked) else token_hex(16)
         scope.setdefault("state", {})["request_id"] = identifier
         has_begun = False
 
@@ -47,11 +48,11 @@ class RequestContext:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                headers = MutableHeaders(scope=message)
-                headers[HEADER] = identifier
-                headers.update(_PLAIN)
-                is_page = headers.get("Content-Type", "").startswith("text/html")
-                headers.setdefault(_POLICY, _POLICIES[is_page])
+                given = dict(message["headers"])
+                is_page = given.get(b"content-type", b"").startswith(b"text/html")
+                more = [it for it in (_OF_PAGES if is_page else _OF_OTHERS) if it[0] not in given]
+                named = (HEADER.lower().encode(), identifier.encode())
+                message["headers"] = [*message["headers"], named, *more]
             await send(message)
 
         try:

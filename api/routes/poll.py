@@ -5,10 +5,11 @@ from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from api.dependencies import get_base_url, get_services, tenant_of
+from api.access import REFUSALS
+from api.dependencies import get_base_url, get_services, get_tenant, tenant_of
 from api.problems import documented
 from api.response_headers import POLL_SECONDS, header_docs, is_known
 from shared.errors import ErrorCode as Code
@@ -19,13 +20,22 @@ from shared.schemas import Job
 
 class _DirectRoute(APIRoute):
     """Hands the request to its endpoint: for FastAPI to solve the dependencies that other routes
-    have takes longer than the answer. They are declared for the OpenAPI document alone."""
+    have takes longer than the answer. They are declared for the OpenAPI document alone.
+
+    The application has its routes rather than the router: an included one is searched twice.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
 
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=_DirectRoute)
+router = APIRouter(
+    prefix="/v1/jobs",
+    tags=["jobs"],
+    route_class=_DirectRoute,
+    dependencies=[Depends(get_tenant)],
+    responses=documented(*REFUSALS),
+)
 
 
 @router.get(
@@ -68,22 +78,22 @@ async def get_job(request: Request) -> Response:
     services = await get_services(request)
     tenant = await tenant_of(request)
     stored = await services.jobs.get_stored(tenant, request.path_params["job_id"])
-    body, etag, is_over = _answer(stored, await get_base_url(request))
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if not is_over:
-        headers["Retry-After"] = str(POLL_SECONDS)
-    if is_known(etag, request.headers.get("if-none-match")):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    etag, whole, unchanged = _answers(stored, await get_base_url(request))
+    return unchanged if is_known(etag, request.headers.get("if-none-match")) else whole
 
 
 @lru_cache(256)
-def _answer(stored: StoredJob, base_url: str) -> tuple[bytes, str, bool]:
-    """The body, its `ETag` and whether the job is over.
+def _answers(stored: StoredJob, base_url: str) -> tuple[str, Response, Response]:
+    """The `ETag`, the answer to those who do not have it yet, and the one to those who do.
 
     Most polls find the job as it was, and what is stored tells that without being read.
     """
     record = stored.record()
     body = job_view(record, base_url).model_dump_json().encode()
     # Of the answer itself: the place in the queue changes without the job.
-    return body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"', record.status.is_terminal
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if not record.status.is_terminal:
+        headers["Retry-After"] = str(POLL_SECONDS)
+    whole = Response(body, headers=headers, media_type="application/json")
+    return etag, whole, Response(status_code=304, headers=headers)
