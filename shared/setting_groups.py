@@ -124,7 +124,7 @@ class CaptioningSettings(_Group):
 
     clip_precision: Literal["auto", "float32", "int8"] = "auto"
     """`auto` is bfloat16 where the hardware has it and float32 elsewhere, `float32` forces that.
-    `int8`, with OpenVINO only, is twice as fast and changes some labels.
+    `int8`, with OpenVINO only, is nearly twice as fast and changes some labels.
     """
 
     clip_calibration_dir: Path | None = None
