@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # What `make test-system` needs beyond .venv: Debian's package names, and a program of each.
-SYSTEM_PACKAGES := redis-server chromium rabbitmq-server fonts-noto-cjk fonts-noto-color-emoji fonts-noto-core openssl
+SYSTEM_PACKAGES := redis-server chromium rabbitmq-server fonts-noto-cjk fonts-noto-color-emoji fonts-noto-core openssl faketime
 # A Node.js that is not Debian's brings an npm of its own, beside which Debian's cannot be installed.
 SYSTEM_PACKAGES += $(if $(shell command -v npm),,nodejs npm)
-SYSTEM_PROGRAMS := redis-server chromium rabbitmq-server node npm openssl
+SYSTEM_PROGRAMS := redis-server chromium rabbitmq-server node npm openssl faketime
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help

@@ -7,7 +7,6 @@ asked, nor how many there are.
 import asyncio
 import contextlib
 import logging
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ class ServiceMetrics:
         self._redis = redis
         self._store = store
         self._counters = counters
-        self._waiting = redis.register_script(script_source("waiting_units"))
+        self._waiting = redis.register_script(script_source("waiting"))
 
     async def render(self) -> bytes:
         """Everything in Prometheus's text format."""
@@ -97,9 +96,8 @@ class ServiceMetrics:
             for key in ("queued", "active", "leases:caption", "leases:compose"):
                 pipe.zcard(f"{PREFIX}{key}")
             pipe.zcard(f"{PREFIX}deliveries")
-            pipe.zcount(f"{PREFIX}deliveries", "-inf", time.time() * 1000)
-            counts, queued, active, *leased, pending, due = await pipe.execute()
-        waiting = cast("list[int]", await self._waiting(keys=[PREFIX]))
+            counts, queued, active, *leased, pending = await pipe.execute()
+        *waiting, due = cast("list[int]", await self._waiting(keys=[PREFIX]))
         registry = CollectorRegistry()
         registry.register(
             _Snapshot(

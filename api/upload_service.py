@@ -37,7 +37,7 @@ class UploadService:
             name = clean_name(filename, "image")
             image = await store_image(self._storage, self._settings, key, name, chunks)
             upload = StoredUpload(name=name, key=key)
-            await self._store.save_upload(tenant, upload_id, upload, image.bytes)
+            expires_at = await self._store.save_upload(tenant, upload_id, upload, image.bytes)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._storage.delete, key)
@@ -46,7 +46,7 @@ class UploadService:
             raise
         return Upload(
             upload_id=upload_id,
-            expires_at=datetime.now(UTC) + self._lifetime,
+            expires_at=expires_at,
             **image.model_dump(
                 include={"name", "media_type", "width", "height", "bytes", "sha256"}
             ),
@@ -58,8 +58,10 @@ class UploadService:
         Raises `GridscribeError` PRESIGN_NOT_OFFERED where files are kept in a folder.
         """
         upload_id, name = str(uuid7()), clean_name(filename, "image")
-        key, link_lifetime = upload_key(tenant, upload_id), min(LINK_LIFETIME, self._lifetime)
-        now = datetime.now(UTC)
+        lifetime = timedelta(seconds=self._settings.upload_ttl_seconds)
+        key, link_lifetime = upload_key(tenant, upload_id), min(LINK_LIFETIME, lifetime)
+        # By this host's clock, as the link itself: the bucket compares it with its own.
+        url_expires_at = datetime.now(UTC) + link_lifetime
         link = await to_thread.run_sync(self._storage.signed_url, key, link_lifetime, "PUT")
         if link is None:
             raise GridscribeError(
@@ -69,19 +71,16 @@ class UploadService:
             )
         # Remembered before anything can be put there, so that the sweeper knows of all of it.
         # Its bytes count with the job that uses it: nobody knows yet how many there will be.
-        await self._store.save_upload(tenant, upload_id, StoredUpload(name=name, key=key), 0)
+        upload = StoredUpload(name=name, key=key)
+        expires_at = await self._store.save_upload(tenant, upload_id, upload, 0)
         return PresignedUpload(
             upload_id=upload_id,
             name=name,
             url=link,
-            url_expires_at=now + link_lifetime,
-            expires_at=now + self._lifetime,
+            url_expires_at=url_expires_at,
+            expires_at=expires_at,
             max_bytes=self._settings.max_file_bytes,
         )
-
-    @property
-    def _lifetime(self) -> timedelta:
-        return timedelta(seconds=self._settings.upload_ttl_seconds)
 
     async def open(
         self, tenant: str, upload_id: str, location: str

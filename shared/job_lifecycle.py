@@ -6,6 +6,7 @@ what it held comes back when its lease ends (docs/architecture.md).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, cast
 
@@ -39,6 +40,8 @@ TOMBSTONE_SECONDS = 30 * 24 * 3600
 """How long an expired job is answered with 410 rather than 404."""
 
 _DEFERRED_MS = 5000
+
+_SIGHTINGS_KEPT_MS = 7 * 24 * 3600 * 1000
 
 
 class Hold(StrEnum):
@@ -258,6 +261,16 @@ class JobLifecycle:
             for key, score in zip(keys, pipe.execute(), strict=True):
                 if score is not None:
                     yield key
+
+    def sight_orphans(self, names: Sequence[str], age: timedelta) -> list[str]:
+        """Note that these files have no record; those noted `age` ago or earlier, by the store's
+        clock: no host's clock says how old a file is."""
+        age_ms = round(age.total_seconds() * 1000)
+        reply = self._run("sight_orphans", age_ms, age_ms + _SIGHTINGS_KEPT_MS, *names)
+        return cast("list[str]", reply)
+
+    def forget_orphan(self, name: str) -> None:
+        self._redis.zrem(f"{PREFIX}orphans", name)
 
 
 def connect(settings: Settings) -> Redis:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -320,12 +321,12 @@ class JobStore:
 
     async def save_upload(
         self, tenant: str, upload_id: str, upload: StoredUpload, size: int
-    ) -> None:
-        """Remember an upload until `upload_ttl_seconds` are over; `size` bytes are on the quota.
+    ) -> datetime:
+        """Remember an upload for `upload_ttl_seconds`; `size` bytes are on the quota.
 
-        Raises `GridscribeError` QUOTA_EXCEEDED.
+        Returns until when, by the store's clock. Raises `GridscribeError` QUOTA_EXCEEDED.
         """
-        over = await self._save_upload(
+        reply = await self._save_upload(
             keys=[PREFIX],
             args=[
                 f"{tenant}:{upload_id}",
@@ -337,8 +338,9 @@ class JobStore:
                 daily_quotas(self._settings),
             ],
         )
-        if over is not None:
-            raise quota_error(over)
+        if isinstance(reply, list):
+            raise quota_error(reply)
+        return datetime.fromtimestamp(int(reply) / 1000, UTC)
 
     async def get_upload(self, tenant: str, upload_id: str) -> StoredUpload:
         """Raises `GridscribeError` UNKNOWN_UPLOAD."""

@@ -5,7 +5,6 @@ import errno
 import io
 import os
 import shutil
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -164,20 +163,18 @@ class ObjectStorage:
             shutil.rmtree(self._root / prefix)
         return len(keys)
 
-    def delete_half_written(self, prefix: str, older_than: timedelta) -> int:
-        """Remove what processes that were killed while they wrote have left below `prefix`.
-
-        Returns how many files; a bucket keeps such parts out of sight, and its own rules end them.
+    def list_half_written(self, prefix: str) -> Iterator[str]:
+        """What is being written below `prefix`, and what processes that were killed while they
+        wrote have left. A bucket keeps such parts out of sight, and its own rules end them.
         """
-        if self._root is None:
-            return 0
-        oldest, count = time.time() - older_than.total_seconds(), 0
-        for path in (self._root / prefix).rglob("*#*"):  # the local store's names for them
-            with contextlib.suppress(FileNotFoundError):  # finished just now
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
-                    count += 1
-        return count
+        if self._root is not None:
+            for path in (self._root / prefix).rglob("*#*"):  # the local store's names for them
+                yield str(path.relative_to(self._root))
+
+    def delete_half_written(self, name: str) -> None:
+        """Remove one of those; an absent one is no error."""
+        if self._root is not None:
+            (self._root / name).unlink(missing_ok=True)
 
     def ping(self) -> None:
         """Raise if the storage cannot be reached."""

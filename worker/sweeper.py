@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 
@@ -20,9 +20,10 @@ logger = logging.getLogger(__name__)
 EXPIRY_EVERY = 5.0
 ORPHANS_EVERY = 3600.0
 ORPHAN_AGE = timedelta(hours=1)
-"""Younger files without a record may belong to a submission that is still being accepted."""
+"""From the first sight of files without a record to their removal: before, they may belong to a
+submission that is still being accepted."""
 ORPHAN_UPLOAD_AGE = timedelta(days=1)
-"""A link to upload with may be used some time after it was made."""
+"""The same of a file under `uploads`, whose sending may take longer."""
 _BATCH = 100
 
 _OUTAGES = (OSError, RedisError, StorageError)
@@ -62,26 +63,37 @@ class Sweeper:
         return removed
 
     def sweep_orphans(self) -> int:
-        """Remove files that a dead process left without a record; returns how many jobs and uploads
-        that was."""
-        removed = 0
-        old = (name for name in self._storage.list_folders("jobs") if _is_old(name, ORPHAN_AGE))
-        for job_ids in _batches(old):
-            known = set(self._lifecycle.known(job_ids))
-            for job_id in job_ids:
-                if job_id not in known:
-                    removed += self._removed(job_id, self._remove_orphan)
-        keys = (
-            key
-            for key in self._storage.list_keys("uploads")
-            if _is_old(key.rpartition("/")[2], ORPHAN_UPLOAD_AGE)
+        """Remove files that a dead process left without a record, once they have been seen for so
+        long that no living one is about to write it; returns how many jobs and uploads that was."""
+        lifecycle, storage = self._lifecycle, self._storage
+        jobs = filter(_is_id, storage.list_folders("jobs"))
+        uploads = (key for key in storage.list_keys("uploads") if _is_id(key.rpartition("/")[2]))
+        half_written = storage.list_half_written("uploads")
+        return (
+            self._sweep_unknown(jobs, lifecycle.known, ORPHAN_AGE, self._remove_orphan)
+            + self._sweep_unknown(
+                uploads, lifecycle.known_uploads, ORPHAN_UPLOAD_AGE, storage.delete
+            )
+            + self._sweep_unknown(
+                half_written, lambda _: (), ORPHAN_UPLOAD_AGE, storage.delete_half_written
+            )
         )
-        for uploads in _batches(keys):
-            known = set(self._lifecycle.known_uploads(uploads))
-            for key in uploads:
-                if key not in known:
-                    removed += self._removed(key, self._storage.delete)
-        self._storage.delete_half_written("uploads", ORPHAN_UPLOAD_AGE)
+
+    def _sweep_unknown(
+        self,
+        names: Iterable[str],
+        known: Callable[[Sequence[str]], Iterable[str]],
+        age: timedelta,
+        remove: Callable[[str], None],
+    ) -> int:
+        removed = 0
+        for batch in _batches(names):
+            kept = set(known(batch))
+            unknown = [name for name in batch if name not in kept]
+            for name in self._lifecycle.sight_orphans(unknown, age) if unknown else ():
+                if self._removed(name, remove):
+                    self._lifecycle.forget_orphan(name)
+                    removed += 1
         return removed
 
     def _remove_job(self, job_id: str) -> None:
@@ -106,13 +118,13 @@ class Sweeper:
         return True
 
 
-def _is_old(name: str, age: timedelta) -> bool:
-    """Whether the time in a UUIDv7 (RFC 9562, section 5.7) is past `age`; others are not ours."""
+def _is_id(name: str) -> bool:
+    """Whether we may have given this name; others are not ours to remove."""
     try:
-        milliseconds = uuid.UUID(name).int >> 80
+        uuid.UUID(name)
     except ValueError:
         return False
-    return milliseconds / 1000 < time.time() - age.total_seconds()
+    return True
 
 
 def _batches(names: Iterable[str]) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@
 -- queued, active, active:TENANT, jobs:TENANT, deadlines, expiry, expired   zsets of job ids by time
 -- idempotency:TENANT:KEY   hash: the job it made, or the one that is being accepted
 -- counters          hash, name|label... -> number
+-- orphans           zset, job ids and storage keys of files without a record -> when first seen
 -- source:ID..., sources:TENANT, collection:ID...   what inbound.lua tells of
 -- Those of webhooks stand in deliveries.lua.
 local P = KEYS[1]

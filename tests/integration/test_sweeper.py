@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from redis import Redis
+from uuid6 import uuid7
 
 from shared import job_lifecycle
 from shared.job_lifecycle import JobLifecycle
@@ -20,12 +22,7 @@ from shared.object_storage import ObjectStorage, input_key, output_key, upload_k
 from shared.settings import Settings
 from worker.sweeper import ORPHAN_AGE, ORPHAN_UPLOAD_AGE, Sweeper
 
-EVER = timedelta(days=400)
-
-
-def uuid7(age: timedelta) -> str:
-    milliseconds = int((time.time() - age.total_seconds()) * 1000)
-    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | uuid.uuid4().int >> 80))
+NEXT_SWEEP = timedelta(minutes=59)
 
 
 @dataclass
@@ -37,30 +34,34 @@ class Place:
     root: Path
     sweeper: Sweeper
 
-    def job(self, age: timedelta = EVER, **record: str) -> str:
+    def job(self, **record: str) -> str:
         """The files of a job, and its record where there is one."""
-        job_id = uuid7(age)
+        job_id = str(uuid7())
         self.storage.put_bytes(input_key(job_id, 0), b"picture")
         self.storage.put_bytes(output_key(job_id, 1, "page-1.png"), b"sheet")
         for name, value in ({"tenant": "default"} | record).items() if record else ():
             self.redis.hset(f"{PREFIX}job:{job_id}", name, value)
         return job_id
 
-    def upload(self, age: timedelta, ends: float | None) -> str:
-        key = upload_key("default", uuid7(age))
+    def upload(self, ends: float | None = None) -> str:
+        key = upload_key("default", str(uuid7()))
         self.storage.put_bytes(key, b"picture")
         if ends is not None:
             self.redis.zadd(f"{PREFIX}uploads", {key: ends})
         return key
 
-    def half_written(self, key: str, age: timedelta) -> Path:
+    def half_written(self, key: str) -> Path:
         """As the local store leaves it when its process is killed."""
         path = self.root / f"{key}#1"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"pict")
-        then = time.time() - age.total_seconds()
-        os.utime(path, (then, then))
         return path
+
+    def let_pass(self, passed: timedelta) -> None:
+        """As if whatever was sighted had been sighted so much earlier."""
+        names = self.redis.zrange(f"{PREFIX}orphans", 0, -1)
+        for name in cast("list[str]", names):
+            self.redis.zincrby(f"{PREFIX}orphans", -passed.total_seconds() * 1000, name)
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
@@ -83,7 +84,7 @@ def place(settings: Settings) -> Iterator[Place]:
 
 def test_an_expired_job_goes_with_every_byte_and_others_stay(place: Place) -> None:
     expired, running = place.job(status="failed"), place.job(status="running")
-    place.half_written(output_key(expired, 2, "page-1.png"), EVER)
+    place.half_written(output_key(expired, 2, "page-1.png"))
     place.redis.zadd(f"{PREFIX}expiry", {expired: 0, place.job(status="failed"): 1e14})
     assert place.sweeper.sweep_expired() == 1
     assert expired not in place.jobs()
@@ -99,8 +100,8 @@ def test_an_expired_job_goes_with_every_byte_and_others_stay(place: Place) -> No
 
 
 def test_an_expired_upload_goes_and_others_stay(place: Place) -> None:
-    place.upload(EVER, ends=0)
-    kept = place.upload(EVER, ends=1e14)
+    place.upload(ends=0)
+    kept = place.upload(ends=1e14)
     assert place.sweeper.sweep_expired() == 1
     assert place.files() == {kept}
     assert place.redis.zrange(f"{PREFIX}uploads", 0, -1) == [kept]
@@ -143,19 +144,56 @@ def test_files_that_cannot_be_removed_keep_no_others_from_it(place: Place) -> No
 
 
 def test_files_without_a_record_go_once_no_submission_can_be_making_them(place: Place) -> None:
-    orphan, young = place.job(), place.job(timedelta(minutes=1))
-    known, gone = place.job(status="running"), place.job(status="expired")
-    place.half_written(input_key(place.job(2 * ORPHAN_AGE), 1), EVER)
+    orphan, known, gone = place.job(), place.job(status="running"), place.job(status="expired")
+    place.half_written(input_key(orphan, 1))
     (place.root / "jobs" / "lost+found").mkdir()
-    assert place.sweeper.sweep_orphans() == 3
+    assert place.sweeper.sweep_orphans() == 0
+    place.let_pass(NEXT_SWEEP)
+    young = place.job()
+    assert place.sweeper.sweep_orphans() == 0
+    place.let_pass(ORPHAN_AGE - NEXT_SWEEP)
+    assert place.sweeper.sweep_orphans() == 2
     assert place.jobs() == {young, known}
     assert not {orphan, gone} & {path.name for path in (place.root / "jobs").iterdir()}
+    assert place.redis.zrange(f"{PREFIX}orphans", 0, -1) == [young]
+
+
+def test_files_whose_record_came_late_stay(place: Place) -> None:
+    job_id = place.job()
+    place.sweeper.sweep_orphans()
+    place.let_pass(NEXT_SWEEP)
+    place.redis.hset(f"{PREFIX}job:{job_id}", mapping={"tenant": "default", "status": "queued"})
+    place.let_pass(ORPHAN_AGE)
+    assert place.sweeper.sweep_orphans() == 0
+    assert place.jobs() == {job_id}
+    place.let_pass(timedelta(days=8))
+    place.job()
+    place.sweeper.sweep_orphans()
+    assert job_id not in place.redis.zrange(f"{PREFIX}orphans", 0, -1), "no sighting stays for ever"
+
+
+@pytest.mark.parametrize("clock", [timedelta(hours=-1), timedelta(days=-400), timedelta(hours=1)])
+def test_no_clock_of_a_host_makes_files_look_old(place: Place, clock: timedelta) -> None:
+    """The host that gave the name, or that the file lies on, is wrong about the time."""
+    then = time.time() + clock.total_seconds()
+    milliseconds = int(then * 1000)
+    job_id = uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | uuid.uuid4().int >> 80)
+    place.storage.put_bytes(input_key(str(job_id), 0), b"picture")
+    os.utime(place.half_written(upload_key("default", str(job_id))), (then, then))
+    before = place.files()
+    assert place.sweeper.sweep_orphans() == 0
+    assert place.files() == before
 
 
 def test_uploads_without_a_record_go_once_nobody_can_be_making_them(place: Place) -> None:
-    place.upload(2 * ORPHAN_UPLOAD_AGE, ends=None)
-    young, known = place.upload(ORPHAN_AGE, ends=None), place.upload(EVER, ends=1e14)
-    place.half_written(upload_key("default", uuid7(EVER)), EVER)
-    writing = place.half_written(upload_key("default", uuid7(ORPHAN_AGE)), ORPHAN_AGE)
-    assert place.sweeper.sweep_orphans() == 1
+    orphan, known = place.upload(), place.upload(ends=1e14)
+    broken_off = place.half_written(upload_key("default", str(uuid7())))
+    assert place.sweeper.sweep_orphans() == 0
+    place.let_pass(ORPHAN_UPLOAD_AGE - ORPHAN_AGE)
+    writing = place.half_written(upload_key("default", str(uuid7())))
+    young = place.upload()
+    assert place.sweeper.sweep_orphans() == 0
+    assert {orphan, str(broken_off.relative_to(place.root))} < place.files()
+    place.let_pass(ORPHAN_AGE)
+    assert place.sweeper.sweep_orphans() == 2
     assert place.files() == {young, known, str(writing.relative_to(place.root))}

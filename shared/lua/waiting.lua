@@ -1,4 +1,5 @@
--- How many units wait for a worker: {caption, compose}. Two look-ups for each unfinished job.
+-- What waits: units of either kind for a worker, and deliveries that are due. {caption, compose, due}
+-- Two look-ups for each unfinished job.
 local waiting = {caption = 0, compose = 0}
 for _, id in ipairs(redis.call('ZRANGE', P .. 'active', 0, -1)) do
   local pending = job_key(id, 'pending')
@@ -10,4 +11,4 @@ for _, id in ipairs(redis.call('ZRANGE', P .. 'active', 0, -1)) do
   end
 end
 waiting.caption = waiting.caption + redis.call('ZCARD', P .. 'suspects')
-return {waiting.caption, waiting.compose}
+return {waiting.caption, waiting.compose, redis.call('ZCOUNT', P .. 'deliveries', '-inf', NOW)}
