@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from gridscribe.client.flow import Feed, Flow, NewsT, ResultT
-from gridscribe.client.runners import AsyncRunner, BlockingRunner
+from gridscribe.client.runners import AsyncRunner, BlockingRunner, told_in_loop
 
 P = ParamSpec("P")
 CallT = TypeVar("CallT", bound=Callable[..., Any])
@@ -61,7 +61,9 @@ class Awaited(Generic[P, ResultT]):
 
     def __get__(self, resource: AsyncResource, owner: type) -> Callable[P, Awaitable[ResultT]]:
         async def call(*args: P.args, **kwargs: P.kwargs) -> ResultT:
-            return await resource.runner.run(self.flow(resource.flows, *args, **kwargs))
+            told = [_told(each) for each in args]
+            named = {name: _told(each) for name, each in kwargs.items()}
+            return await resource.runner.run(self.flow(resource.flows, *told, **named))
 
         return _described(call, self.flow, resource.flows)
 
@@ -84,3 +86,8 @@ def _described(call: CallT, flow: Callable[..., Any], flows: object) -> CallT:
     functools.update_wrapper(call, functools.partial(flow, flows))
     call.__doc__, call.__name__ = flow.__doc__, flow.__name__
     return call
+
+
+def _told(argument: Any) -> Any:
+    """The only arguments that can be called are listeners."""
+    return told_in_loop(argument) if callable(argument) else argument

@@ -17,7 +17,6 @@ from gridscribe.client.deployment import (
     VocabularyFlows,
 )
 from gridscribe.client.errors import UnusableArgumentError
-from gridscribe.client.former_spelling import FormerSpelling
 from gridscribe.client.jobs import AsyncJobs, JobFlows, Jobs
 from gridscribe.client.runners import AsyncRunner, BlockingRunner
 from gridscribe.client.sources import AsyncSources, SourceFlows, Sources
@@ -40,7 +39,7 @@ _CONNECT_SECONDS = 5.0
 _NO_PROXY = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 
 
-class Client(FormerSpelling):
+class Client:
     """Talks to the service at `base_url`, from one thread at a time.
 
     Requests that may pass on a second try, because no connection came about or the answer was 429,
@@ -89,7 +88,8 @@ class Client(FormerSpelling):
 
 class AsyncClient:
     """As `Client`, for asyncio and trio: methods are awaited, `list` and `events` iterated over
-    with `async for`. Files of this machine are read and written without a thread of their own.
+    with `async for`. Files of this machine are read and written beside the event loop, listeners
+    told in it.
     """
 
     def __init__(

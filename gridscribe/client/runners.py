@@ -1,14 +1,21 @@
 """The two ways to carry out the steps of a call: blocking, and with await.
 
 All that is decided is decided in the flows; a line here has its twin in the other class.
+
+Flows touch files between their steps, and a file may be slow: on a network, on a sleeping disk. So
+with await a flow goes on in a thread beside the event loop, as do the files that are sent or saved;
+feeds, which touch none, stay in it.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, closing
+from dataclasses import dataclass
 from time import sleep
-from typing import Any
+from typing import Any, Generic, cast
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import httpx
 
 from gridscribe.client.flow import (
@@ -26,6 +33,8 @@ from gridscribe.client.flow import (
     Step,
     Stream,
 )
+
+_SAVED_BYTES = 256 * 1024
 
 
 class BlockingRunner:
@@ -100,16 +109,17 @@ class AsyncRunner:
 
     async def run(self, flow: Flow[ResultT]) -> ResultT:
         """The result of `flow`; whatever interrupts it, a cancellation too, closes it."""
-        with closing(flow):
+        try:
             async with AsyncExitStack() as streams:
                 outcome = None
                 while True:
-                    try:
-                        step = flow.send(outcome)
-                    except StopIteration as end:
-                        result: ResultT = end.value
-                        return result
+                    step = await anyio.to_thread.run_sync(_resumed, flow, outcome)
+                    if isinstance(step, _Ended):
+                        return step.result
                     outcome = await self._take(step, streams)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(flow.close)
 
     async def iterate(self, feed: Feed[NewsT]) -> AsyncIterator[NewsT]:
         with closing(feed):
@@ -144,14 +154,12 @@ class AsyncRunner:
 
     async def _send(self, request: Request[Any], sink: Sink | None) -> httpx.Response:
         if sink is None:
-            return await self._http.send(built(self._http, request))
-        response = await self._http.send(
-            built(self._http, request), stream=True, follow_redirects=True
-        )
+            return await self._http.send(self._built(request))
+        response = await self._http.send(self._built(request), stream=True, follow_redirects=True)
         try:
             if response.is_success:
-                async for chunk in response.aiter_bytes():
-                    sink.write(chunk)
+                async for chunk in response.aiter_bytes(_SAVED_BYTES):
+                    await anyio.to_thread.run_sync(sink.write, chunk)
             else:
                 await response.aread()
         finally:
@@ -159,11 +167,52 @@ class AsyncRunner:
         return response
 
     async def _open(self, request: Request[Any], streams: AsyncExitStack) -> Stream:
-        response = await self._http.send(built(self._http, request), stream=True)
+        response = await self._http.send(self._built(request), stream=True)
         streams.push_async_callback(response.aclose)
         if not response.is_success:
             await response.aread()
         return Stream(response, response.aiter_lines())
+
+    def _built(self, request: Request[Any]) -> httpx.Request:
+        made = built(self._http, request)
+        if request.files or request.content is not None:
+            made.stream = _ReadBeside(cast(httpx.SyncByteStream, made.stream))
+        return made
+
+
+def told_in_loop(listener: Callable[..., Any]) -> Callable[..., Any]:
+    """A listener of the caller's, for a flow that `AsyncRunner` runs: it is told where the caller
+    is, in the event loop's thread.
+    """
+
+    def tell(*news: Any) -> Any:
+        return anyio.from_thread.run_sync(listener, *news)
+
+    return tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended(Generic[ResultT]):
+    result: ResultT
+
+
+def _resumed(flow: Flow[ResultT], outcome: Any) -> "Step | _Ended[ResultT]":
+    try:
+        return flow.send(outcome)
+    except StopIteration as end:  # which no future can hold
+        return _Ended(end.value)
+
+
+class _ReadBeside(httpx.AsyncByteStream):
+    """A body made of files, of which the event loop reads none itself."""
+
+    def __init__(self, body: httpx.SyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = iter(self._body)
+        while (chunk := await anyio.to_thread.run_sync(next, chunks, None)) is not None:
+            yield chunk
 
 
 def built(http: httpx.Client | httpx.AsyncClient, request: Request[Any]) -> httpx.Request:

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -39,6 +39,7 @@ class UploadFile:
         self._on_read = on_read
         self._file: BinaryIO | None = None
         self._position = 0
+        self._counted = 0
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes; raises `OSError` where the file has become shorter meanwhile."""
@@ -55,7 +56,8 @@ class UploadFile:
         self._position += len(data)
         if self._position >= self.size:
             self.close()
-        self._on_read(len(data))
+        self._on_read(self._position - self._counted)
+        self._counted = self._position
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -75,15 +77,14 @@ class UploadFile:
 
 
 class UploadProgress:
-    """Adds up what the files of one request have sent; starts over with each try."""
+    """Adds up how far the files of one request have been sent; in a further try each of them counts
+    from its beginning once it is read again.
+    """
 
     def __init__(self, listener: OnBytes | None) -> None:
         self._listener = listener
         self._sent = 0
         self.total = 0
-
-    def restart(self) -> None:
-        self._sent = 0
 
     def file(self, image: ImageFile) -> UploadFile:
         """`image` as a file whose bytes count."""
@@ -105,8 +106,8 @@ def _opened(image: ImageFile) -> BinaryIO:
     return io.BytesIO(image[1]) if isinstance(image, tuple) else image.open("rb")
 
 
-class FileBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A file as the whole body of a request, sent blocking or with await."""
+class FileBody(httpx.SyncByteStream):
+    """A file as the whole body of a request."""
 
     def __init__(self, file: UploadFile) -> None:
         self._file = file
@@ -114,10 +115,6 @@ class FileBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         self._file.seek(0)
         while chunk := self._file.read(_CHUNK_BYTES):
-            yield chunk
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self:
             yield chunk
 
 

@@ -88,7 +88,7 @@ class Trouble:
     def _submit(self, client: Client, submission: Submission) -> None:
         spec = CAPTIONED if submission.is_captioned else PLAIN
         files = pictures(submission.images)
-        job = client.create_job(spec, files, idempotency_key=submission.key)
+        job = client.jobs.create(files, spec, idempotency_key=submission.key)
         assert submission.job_id in (None, job.id), "one key made two jobs"
         submission.job_id = job.id
 
@@ -98,13 +98,13 @@ class Trouble:
         if submission.job_id is None or submission.is_deleted:
             return
         if dice < 0.1:
-            client.cancel(submission.job_id)
+            client.jobs.cancel(submission.job_id)
         elif dice < 0.15:
-            client.retry(submission.job_id)
+            client.jobs.retry(submission.job_id)
         elif dice < 0.2:
             # Before the call: a deletion whose answer is lost has happened all the same.
             submission.is_deleted = True
-            client.delete(submission.job_id)
+            client.jobs.delete(submission.job_id)
 
     # --- Harm -----------------------------------------------------------------------------------
 

@@ -29,15 +29,15 @@ def test_a_job_is_captioned_composed_and_fetched_through_a_bucket(
     )
     with stack, Client(stack.base_url) as client:
         stack.wait_ready(timeout=110)
-        job = client.create_job(JobSpec(use_clip=True, cell_size=(64, 64)), PHOTOS)
-        job = client.wait(job.id, timeout=90)
+        job = client.jobs.create(PHOTOS, JobSpec(use_clip=True, cell_size=(64, 64)))
+        job = client.jobs.wait(job.id, timeout=90)
         assert job.status == "succeeded", (job.error, capsys.readouterr().out)
         assert job.result is not None
         link = httpx.get(job.result.url)
         assert link.status_code == 307
         assert link.headers["Location"].startswith(bucket.endpoint)
-        (sheet,) = client.download(job.id, tmp_path / "sheet.png")
-        manifest = client.manifest(job.id)
+        (sheet,) = client.jobs.download(job.id, tmp_path / "sheet.png")
+        manifest = client.jobs.manifest(job.id)
     assert Image.open(sheet).size == (job.result.width, job.result.height)
     assert all(image.picture is not None for image in manifest.images)
     keys = list(ObjectStorage(url).list_keys(""))

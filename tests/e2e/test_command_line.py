@@ -88,7 +88,7 @@ def test_a_job_can_be_left_and_found_again(stack: DevStack, tmp_path: Path) -> N
     result = gridscribe("submit", photo, "--no-wait", "--json", *server, cwd=tmp_path)
     job_id = json.loads(result.stdout)["id"]
     with Client(stack.base_url) as client:
-        client.wait(job_id, timeout=60)
+        client.jobs.wait(job_id, timeout=60)
     status = gridscribe("status", job_id, "--json", *server, cwd=tmp_path)
     assert json.loads(status.stdout)["status"] == "succeeded"
     fetched = gridscribe("download", job_id, "-o", "again.png", *server, cwd=tmp_path)
@@ -126,8 +126,8 @@ def test_a_model_that_cannot_be_loaded_leaves_a_warning_on_every_job(tmp_path: P
         assert worker["model"] == "starter"
         assert broken in worker["notice"]
         with Client(stack.base_url) as client:
-            job = client.create_job(JobSpec(use_clip=True), [SAMPLES / "chelsea.jpg"])
-            job = client.wait(job.id, timeout=60)
+            job = client.jobs.create([SAMPLES / "chelsea.jpg"], JobSpec(use_clip=True))
+            job = client.jobs.wait(job.id, timeout=60)
         assert job.status == "succeeded"
         assert job.images[0].label == "cat"
         [warning] = job.warnings

@@ -26,10 +26,10 @@ def test_a_document_is_one_file_with_every_page(
 ) -> None:
     spec = JobSpec(format=format_, rows=1, cols=2, cell_size=(64, 64))
     with Client(stack.base_url) as client:
-        job = client.wait(client.create_job(spec, PHOTOS).id, timeout=90)
+        job = client.jobs.wait(client.jobs.create(PHOTOS, spec).id, timeout=90)
         assert job.status == "succeeded", job.error
-        manifest = client.manifest(job.id)
-        [sheet] = client.download(job.id, tmp_path / f"sheet.{format_}")
+        manifest = client.jobs.manifest(job.id)
+        [sheet] = client.jobs.download(job.id, tmp_path / f"sheet.{format_}")
     assert job.result is not None
     assert (job.result.pages, len(manifest.pages)) == (1, 3)
     answer = httpx.get(f"{stack.base_url}/v1/jobs/{job.id}/result")

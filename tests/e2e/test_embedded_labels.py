@@ -41,10 +41,10 @@ def images(tmp_path: Path) -> list[Path]:
 def test_each_image_tells_its_own_label_and_clip_is_asked_for_the_rest(
     client: Client, images: list[Path]
 ) -> None:
-    job = client.create_job(JobSpec(labels=("seed",), use_clip=True), images)
-    job = client.wait(job.id, timeout=90)
+    job = client.jobs.create(images, JobSpec(labels=("seed",), use_clip=True))
+    job = client.jobs.wait(job.id, timeout=90)
     assert job.status == "succeeded", job.error
-    *made, photo = client.manifest(job.id).images
+    *made, photo = client.jobs.manifest(job.id).images
     assert [image.label for image in made] == ["1234567890", "219670278747233", "42"]
     assert {image.label_source for image in made} == {LabelSource.EMBEDDED}
     assert [image.model for image in made] == [None] * 3, "no model looked at them"
@@ -63,9 +63,9 @@ def test_a_csv_wins_over_the_file_column_by_column(
     csv = tmp_path / "labels.csv"
     csv.write_text("filename;rating;sampler\na1111;5;mine\n")
     spec = JobSpec(labels=("rating", "sampler", "cfg"))
-    job = client.wait(client.create_job(spec, images[:2], csv=csv).id, timeout=60)
+    job = client.jobs.wait(client.jobs.create(images[:2], spec, csv=csv).id, timeout=60)
     assert job.status == "succeeded", job.error
-    first, second = client.manifest(job.id).images
+    first, second = client.jobs.manifest(job.id).images
     assert (first.label, first.label_source) == ("rating: 5\nsampler: mine\ncfg: 7", "csv")
     assert (second.label, second.label_source) == ("sampler: euler\ncfg: 3.5", "embedded")
     assert (first.metadata["sampler"], first.metadata["rating"]) == ("mine", "5")
@@ -80,15 +80,15 @@ def test_smart_labels_put_what_varies_into_cells_and_the_rest_above_them(
         infotext = f"a red fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: {seed}"
         (tmp_path / name).write_bytes(png(parameters=infotext))
     spec = JobSpec(labels=("auto",), title="Foxes", use_clip=True, cols=3)
-    job = client.create_job(spec, [tmp_path / name for name in names])
-    job = client.wait(job.id, timeout=60)
+    job = client.jobs.create([tmp_path / name for name in names], spec)
+    job = client.jobs.wait(job.id, timeout=60)
     assert job.status == "succeeded", job.error
-    manifest = client.manifest(job.id)
+    manifest = client.jobs.manifest(job.id)
     assert manifest.header == "cfg 7 · steps 20 · Euler a · A1111\na red fox"
     assert [image.label for image in manifest.images] == ["seed 1", "seed 2", "seed 3"]
     assert {image.label_source for image in manifest.images} == {LabelSource.EMBEDDED}
     assert not job.warnings
-    [sheet] = client.download(job.id, tmp_path / "sheet.png")
+    [sheet] = client.jobs.download(job.id, tmp_path / "sheet.png")
     layout = plan_sheet(spec, 3, max_pixels=10**8)
     assert layout.header_box is not None
     with Image.open(sheet) as image:

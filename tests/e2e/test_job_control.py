@@ -36,35 +36,35 @@ def test_one_request_brings_the_finished_job(stack: DevStack) -> None:
 
 
 def test_a_job_is_followed_stage_by_stage(client: Client) -> None:
-    job = client.create_job(SPEC, PHOTOS)
-    updates = list(client.events(job.id))
+    job = client.jobs.create(PHOTOS, SPEC)
+    updates = list(client.jobs.events(job.id))
     order = list(Stage)
     stages = [order.index(update.progress.stage) for update in updates]
     assert all(before <= after for before, after in pairwise(stages))
     assert {Stage.CAPTIONING, Stage.COMPOSING} <= {update.progress.stage for update in updates}
-    assert updates[-1].job == client.get_job(job.id)
+    assert updates[-1].job == client.jobs.get(job.id)
     assert updates[-1].status is JobStatus.SUCCEEDED
 
 
 def test_a_canceled_job_is_done_after_all(client: Client, tmp_path: Path) -> None:
-    job = client.create_job(SPEC, PHOTOS * 3)
-    client.cancel(job.id)
-    assert client.wait(job.id, timeout=60).status is JobStatus.CANCELED
-    assert client.retry(job.id).status is JobStatus.QUEUED
-    done = client.wait(job.id, timeout=100)
+    job = client.jobs.create(PHOTOS * 3, SPEC)
+    client.jobs.cancel(job.id)
+    assert client.jobs.wait(job.id, timeout=60).status is JobStatus.CANCELED
+    assert client.jobs.retry(job.id).status is JobStatus.QUEUED
+    done = client.jobs.wait(job.id, timeout=100)
     assert done.status is JobStatus.SUCCEEDED
     assert len(done.images) == len(PHOTOS) * 3
-    assert client.download(job.id, tmp_path / "sheet.png")
+    assert client.jobs.download(job.id, tmp_path / "sheet.png")
 
 
 def test_a_running_job_that_is_deleted_leaves_no_file(client: Client, stack: DevStack) -> None:
-    job = client.create_job(SPEC, PHOTOS * 20)
+    job = client.jobs.create(PHOTOS * 20, SPEC)
     folder = stack.data_dir / "storage" / "jobs" / job.id
-    next(update for update in client.events(job.id) if update.status is JobStatus.RUNNING)
+    next(update for update in client.jobs.events(job.id) if update.status is JobStatus.RUNNING)
     assert folder.exists()
-    client.delete(job.id)
+    client.jobs.delete(job.id)
     with pytest.raises(ApiError, match="there is no job"):
-        client.get_job(job.id)
+        client.jobs.get(job.id)
     deadline = time.monotonic() + 60
     while folder.exists():
         assert time.monotonic() < deadline

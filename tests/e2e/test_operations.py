@@ -30,7 +30,7 @@ def test_batches_of_the_captioning_worker_are_counted_within_a_beat(
         Image.effect_noise((64, 64), 50).save(path)
     before = samples(stack).get("gridscribe_batch_images_sum", 0)
     with Client(stack.base_url) as client:
-        job = client.wait(client.create_job(JobSpec(use_clip=True), images).id, timeout=60)
+        job = client.jobs.wait(client.jobs.create(images, JobSpec(use_clip=True)).id, timeout=60)
     assert job.status == "succeeded"
     deadline = time.monotonic() + 15
     while (after := samples(stack))["gridscribe_batch_images_sum"] < before + 2:

@@ -34,11 +34,11 @@ def run(
     client: Client, spec: JobSpec, images: list[Path], folder: Path, csv: Path | None = None
 ) -> tuple[Job, Manifest, list[Image.Image]]:
     """Submit, wait, download; the job, its manifest and its pages."""
-    job = client.create_job(spec, images, csv=csv)
-    job = client.wait(job.id, timeout=90)
+    job = client.jobs.create(images, spec, csv=csv)
+    job = client.jobs.wait(job.id, timeout=90)
     assert job.status == "succeeded", job.error
-    pages = client.download(job.id, folder / f"sheet.{spec.format}")
-    return job, client.manifest(job.id), [Image.open(page) for page in pages]
+    pages = client.jobs.download(job.id, folder / f"sheet.{spec.format}")
+    return job, client.jobs.manifest(job.id), [Image.open(page) for page in pages]
 
 
 def crop(page: Image.Image, box: Box) -> Image.Image:
@@ -211,16 +211,16 @@ def test_a_job_without_one_readable_picture_fails_and_says_so(
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes((SAMPLES / "rocket.jpg").read_bytes()[:3000])
-    job = client.wait(client.create_job(JobSpec(), [broken]).id, timeout=60)
+    job = client.jobs.wait(client.jobs.create([broken], JobSpec()).id, timeout=60)
     assert job.status == "failed"
     assert job.error is not None
     assert job.error.code == "no_readable_image"
 
 
 def test_a_running_job_can_be_canceled(client: Client, tmp_path: Path) -> None:
-    job = client.create_job(JobSpec(use_clip=True), draw_pictures(tmp_path, 200))
-    client.cancel(job.id)
-    job = client.wait(job.id, timeout=60)
+    job = client.jobs.create(draw_pictures(tmp_path, 200), JobSpec(use_clip=True))
+    client.jobs.cancel(job.id)
+    job = client.jobs.wait(job.id, timeout=60)
     assert job.status == "canceled"
     assert job.result is None
 
@@ -229,16 +229,16 @@ def test_a_job_outlives_its_captioning_worker(
     client: Client, stack: DevStack, tmp_path: Path
 ) -> None:
     images = draw_pictures(tmp_path, 300)
-    job = client.create_job(JobSpec(use_clip=True, cell_size=(32, 32), margin=2), images)
+    job = client.jobs.create(images, JobSpec(use_clip=True, cell_size=(32, 32), margin=2))
     victim = stack.pids["caption"]
     deadline = time.monotonic() + 60
-    while (seen := client.get_job(job.id)).progress.done == 0:
+    while (seen := client.jobs.get(job.id)).progress.done == 0:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert seen.progress.stage == "captioning", "killed in mid-job"
     os.kill(victim, signal.SIGKILL)
 
-    job = client.wait(job.id, timeout=90)
+    job = client.jobs.wait(job.id, timeout=90)
     assert job.status == "succeeded"
     assert stack.pids["caption"] != victim
     assert job.attempts >= 2

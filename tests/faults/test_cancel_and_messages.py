@@ -30,13 +30,13 @@ def test_a_cancel_gives_a_job_exactly_one_end(
         service["dispatcher"].kill()
     else:
         service.start(worker, failpoints=point)
-    job = client.create_job(CAPTIONED, pictures(4))
+    job = client.jobs.create(pictures(4), CAPTIONED)
     if phase == "running":
         wait_until(begun(service, job))
     elif phase == "finalising":
         wait_until(composing(service, job))
-    client.cancel(job.id)
-    assert client.wait(job.id, timeout=60).status == "canceled"
+    client.jobs.cancel(job.id)
+    assert client.jobs.wait(job.id, timeout=60).status == "canceled"
     service.start(worker)
     time.sleep(3)  # what was in work when the cancel came is done by now
     with service.redis() as redis:
@@ -44,13 +44,13 @@ def test_a_cancel_gives_a_job_exactly_one_end(
     ends = [fields["status"] for _, fields in events if fields["stage"] == "done"]
     assert ends == ["canceled"]
     wait_until(lambda: service.outputs(job.id) == [], what="a canceled sheet left its files")
-    assert client.get_job(job.id).status == "canceled"
+    assert client.jobs.get(job.id).status == "canceled"
 
 
 def test_repeated_stale_and_unknown_messages_are_dropped_and_counted(
     service: Deployment, client: Client
 ) -> None:
-    job = client.create_job(CAPTIONED, pictures(4))
+    job = client.jobs.create(pictures(4), CAPTIONED)
     check_done_once(service, client, job)
     before = dropped(service)
     celery = make_celery(Settings(redis_url=service.redis_url))
@@ -67,7 +67,7 @@ def test_repeated_stale_and_unknown_messages_are_dropped_and_counted(
             == expected
         )
     )
-    check_done_once(service, client, client.create_job(CAPTIONED, pictures(4)))
+    check_done_once(service, client, client.jobs.create(pictures(4), CAPTIONED))
 
 
 def dropped(service: Deployment) -> dict[str, int]:

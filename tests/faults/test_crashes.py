@@ -70,7 +70,7 @@ def when(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def in_mid_job(client: Client, job: Job) -> Callable[[], bool]:
     def is_so() -> bool:
-        progress = client.get_job(job.id).progress
+        progress = client.jobs.get(job.id).progress
         assert progress.stage in ("waiting", "captioning"), "too late to disturb the captioning"
         return progress.done > 0
 
@@ -79,7 +79,7 @@ def in_mid_job(client: Client, job: Job) -> Callable[[], bool]:
 
 def check_done_once(client: Client, stack: DevStack, job: Job, count: int) -> Job:
     """The job succeeds; every image has its label; every unit was committed exactly once."""
-    job = client.wait(job.id, timeout=90)
+    job = client.jobs.wait(job.id, timeout=90)
     assert job.status == "succeeded", job.error
     assert len(job.images) == count
     assert not [w for w in job.warnings if "captioning failed" in w.detail]
@@ -95,7 +95,7 @@ def check_done_once(client: Client, stack: DevStack, job: Job, count: int) -> Jo
 def test_a_process_killed_in_mid_job_costs_nothing(
     brittle: DevStack, client: Client, pictures: list[Path], victim: str
 ) -> None:
-    job = client.create_job(SPEC, pictures)
+    job = client.jobs.create(pictures, SPEC)
     when(in_mid_job(client, job))
     os.kill(brittle.pids[victim], signal.SIGKILL)
     check_done_once(client, brittle, job, len(pictures))
@@ -106,10 +106,10 @@ def test_the_compose_worker_killed_in_mid_sheet_costs_nothing(
 ) -> None:
     spec = JobSpec(cell_size=(512, 512), format="png")
     images = pictures[:80]
-    job = client.create_job(spec, images)
-    when(lambda: client.get_job(job.id).progress.stage == "composing")
+    job = client.jobs.create(images, spec)
+    when(lambda: client.jobs.get(job.id).progress.stage == "composing")
     os.killpg(brittle.pids["compose"], signal.SIGKILL)
-    job = client.wait(job.id, timeout=90)
+    job = client.jobs.wait(job.id, timeout=90)
     assert job.status == "succeeded"
     assert job.attempts == 2
     outputs = brittle.data_dir / "storage" / "jobs" / job.id / "outputs"
@@ -119,7 +119,7 @@ def test_the_compose_worker_killed_in_mid_sheet_costs_nothing(
 def test_a_worker_stopped_past_its_lease_commits_nothing_when_it_wakes(
     brittle: DevStack, client: Client, pictures: list[Path]
 ) -> None:
-    job = client.create_job(SPEC, pictures)
+    job = client.jobs.create(pictures, SPEC)
     when(in_mid_job(client, job))
     worker = brittle.pids["caption"]
     os.kill(worker, signal.SIGSTOP)
@@ -132,25 +132,25 @@ def test_a_worker_stopped_past_its_lease_commits_nothing_when_it_wakes(
 def test_a_store_that_was_down_comes_back_with_every_job(
     brittle: DevStack, client: Client, pictures: list[Path]
 ) -> None:
-    before = client.create_job(JobSpec(cell_size=(32, 32)), pictures[:3])
-    client.wait(before.id, timeout=60)
+    before = client.jobs.create(pictures[:3], JobSpec(cell_size=(32, 32)))
+    client.jobs.wait(before.id, timeout=60)
     os.kill(brittle.pids["valkey"], signal.SIGKILL)
     brittle.wait_ready(60)
-    assert client.get_job(before.id).status == "succeeded"
-    after = client.create_job(JobSpec(cell_size=(32, 32)), pictures[:3])
-    assert client.wait(after.id, timeout=60).status == "succeeded"
+    assert client.jobs.get(before.id).status == "succeeded"
+    after = client.jobs.create(pictures[:3], JobSpec(cell_size=(32, 32)))
+    assert client.jobs.wait(after.id, timeout=60).status == "succeeded"
 
 
 def test_a_store_that_hangs_is_answered_with_503_and_heals(
     brittle: DevStack, client: Client, pictures: list[Path]
 ) -> None:
-    job = client.create_job(SPEC, pictures[:40])
+    job = client.jobs.create(pictures[:40], SPEC)
     valkey = brittle.pids["valkey"]
     os.kill(valkey, signal.SIGSTOP)
     try:
         started = time.monotonic()
         with Client(brittle.base_url, retries=0) as impatient, pytest.raises(ApiError) as caught:
-            impatient.get_job(job.id)
+            impatient.jobs.get(job.id)
         assert time.monotonic() - started < 3
         assert caught.value.problem.status == 503
         time.sleep(5)

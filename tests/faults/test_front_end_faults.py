@@ -45,7 +45,7 @@ def test_an_api_killed_before_its_reply_has_made_the_job_that_a_repeat_gets(
     service.start("api")
     repeat = submit_with_key(service, "after")
     assert repeat.json()["id"] == made
-    assert client.wait(str(made), timeout=60).status == "succeeded"
+    assert client.jobs.wait(str(made), timeout=60).status == "succeeded"
     count = service.redis().zcard("{gridscribe}:jobs:default")
     assert submit_with_key(service, "after").json()["id"] == made
     assert service.redis().zcard("{gridscribe}:jobs:default") == count
@@ -55,7 +55,7 @@ def test_what_a_dispatcher_leased_and_never_published_is_published_again(
     service: Deployment, client: Client
 ) -> None:
     service.start("dispatcher", failpoints="dispatch.before_publish=kill")
-    job = client.create_job(CAPTIONED, pictures(24))
+    job = client.jobs.create(pictures(24), CAPTIONED)
     service["dispatcher"].wait()
     assert service.redis().zcard("{gridscribe}:leases:caption") == 3
     service.start("dispatcher")
@@ -64,7 +64,7 @@ def test_what_a_dispatcher_leased_and_never_published_is_published_again(
 
 def test_two_dispatchers_commit_nothing_twice(service: Deployment, client: Client) -> None:
     service.start("dispatcher-2")
-    jobs = [client.create_job(CAPTIONED, pictures(20)) for _ in range(6)]
+    jobs = [client.jobs.create(pictures(20), CAPTIONED) for _ in range(6)]
     for job in jobs:
         check_done_once(service, client, job)
     wait_until(lambda: service.redis().zcard("{gridscribe}:leases:caption") == 0)

@@ -26,7 +26,7 @@ def test_a_worker_told_to_stop_finishes_what_it_can(
     service: Deployment, client: Client, name: str, point: str
 ) -> None:
     service.start(name, failpoints=point, stop_seconds=60)
-    job = client.create_job(CAPTIONED if name == "caption" else PLAIN, pictures(4))
+    job = client.jobs.create(pictures(4), CAPTIONED if name == "caption" else PLAIN)
     wait_until(begun(service, job))
     assert service.stop(name, 90) == 0
     service.start(name)
@@ -41,7 +41,7 @@ def test_a_worker_told_to_stop_hands_back_what_takes_too_long(
     service.start("caption", failpoints="caption.infer=hang", stop_seconds=1, lease_seconds=3600)
     service.start("caption-2", failpoints="caption.decode=sleep:0.1", lease_seconds=3600)
     service["caption-2"].send_to_group(Signals.SIGSTOP)
-    job = client.create_job(CAPTIONED, pictures(4))
+    job = client.jobs.create(pictures(4), CAPTIONED)
     wait_until(begun(service, job))
     service["caption-2"].send_to_group(Signals.SIGCONT)
     service["caption"].send(Signals.SIGTERM)
@@ -64,7 +64,7 @@ def test_a_worker_ended_in_haste_loses_nothing(
 ) -> None:
     point = "caption.infer=sleep:1*1" if name == "caption" else "compose.before_store=sleep:1*1"
     service.start(name, failpoints=point, stop_seconds=2)
-    job = client.create_job(CAPTIONED if name == "caption" else PLAIN, pictures(4))
+    job = client.jobs.create(pictures(4), CAPTIONED if name == "caption" else PLAIN)
     wait_until(begun(service, job))
     for number in numbers:
         service[name].send(number)
@@ -93,8 +93,8 @@ def test_a_rolling_restart_under_load_loses_no_request_and_no_job(
                 if is_over.is_set():
                     return
                 try:
-                    jobs.append(caller.create_job(CAPTIONED if number % 2 else PLAIN, pictures(3)))
-                    caller.get_job(jobs[-1].id)
+                    jobs.append(caller.jobs.create(pictures(3), CAPTIONED if number % 2 else PLAIN))
+                    caller.jobs.get(jobs[-1].id)
                 except Exception as error:  # noqa: BLE001 # whatever it is, it is what is looked for
                     failures.append(repr(error))
 
@@ -114,4 +114,4 @@ def test_a_rolling_restart_under_load_loses_no_request_and_no_job(
     assert failures == []
     assert len(jobs) > 5
     for job in jobs:
-        assert client.wait(job.id, timeout=100).status == "succeeded"
+        assert client.jobs.wait(job.id, timeout=100).status == "succeeded"

@@ -50,7 +50,7 @@ def check_refused_promptly(service: Deployment, callers: int, usual: float) -> N
 def check_back(service: Deployment, client: Client, seconds: float = BACK) -> None:
     """The workers take new work in time."""
     started = time.monotonic()
-    job = client.create_job(CAPTIONED, pictures(4))
+    job = client.jobs.create(pictures(4), CAPTIONED)
     check_done_once(service, client, job)
     assert time.monotonic() - started < seconds + 5
 
@@ -63,7 +63,7 @@ def test_a_store_killed_in_mid_work_loses_and_repeats_nothing(
 ) -> None:
     worker = point.partition(".")[0]
     service.start(worker, failpoints=point)
-    job = client.create_job(CAPTIONED, pictures(20))
+    job = client.jobs.create(pictures(20), CAPTIONED)
     key = f"{{gridscribe}}:leases:{worker}"
     wait_until(lambda: service.redis().zcard(key) > 0)
     if worker == "compose":
@@ -74,7 +74,7 @@ def test_a_store_killed_in_mid_work_loses_and_repeats_nothing(
     time.sleep(1)
     service.start("valkey")
     deadline = time.monotonic() + 60
-    while not client.get_job(job.id).status.is_terminal:  # each unit stops its process once more
+    while not client.jobs.get(job.id).status.is_terminal:  # each unit stops its process once more
         assert time.monotonic() < deadline
         service[worker].send_to_group(Signals.SIGCONT)
         time.sleep(0.1)
@@ -94,7 +94,7 @@ def test_workers_are_back_soon_after_a_store_that_was_away_for_a_while(
 def test_a_store_that_stands_still_is_answered_with_503_in_time_and_heals(
     service: Deployment, client: Client
 ) -> None:
-    job = client.create_job(CAPTIONED, pictures(40))
+    job = client.jobs.create(pictures(40), CAPTIONED)
     _, usual = ask(service, 80)
     service["valkey"].send(Signals.SIGSTOP)
     try:
@@ -123,14 +123,14 @@ def test_black_holes_cuts_and_dead_connections_heal(
     service: Deployment, client: Client, proxy: Proxy
 ) -> None:
     _, usual = ask(service, 20)
-    before = client.create_job(CAPTIONED, pictures(40))
+    before = client.jobs.create(pictures(40), CAPTIONED)
     proxy.pause()
     check_refused_promptly(service, 20, usual)
     time.sleep(3 * LEASE_SECONDS)
     proxy.resume()
     check_done_once(service, client, before)
 
-    before = client.create_job(CAPTIONED, pictures(40))
+    before = client.jobs.create(pictures(40), CAPTIONED)
     proxy.cut()
     check_refused_promptly(service, 20, usual)
     time.sleep(3)
@@ -145,10 +145,10 @@ def test_black_holes_cuts_and_dead_connections_heal(
     # The connections die without a word. A worker that reads from such a one sees that it takes
     # nothing any more, and ends for its supervisor to start it again.
     proxy.freeze_connections()
-    job = client.create_job(CAPTIONED, pictures(12))
+    job = client.jobs.create(pictures(12), CAPTIONED)
     left = set()
     deadline = time.monotonic() + 80
-    while not client.get_job(job.id).status.is_terminal:
+    while not client.jobs.get(job.id).status.is_terminal:
         assert time.monotonic() < deadline
         for name in ("caption", "compose"):
             if not service[name].is_running:
@@ -185,7 +185,7 @@ def test_a_store_short_of_memory_refuses_jobs_and_finishes_those_it_has(
         assert accepted
         service["dispatcher"].send(Signals.SIGCONT)
         for job_id in accepted:
-            assert client.wait(job_id, timeout=100).status == "succeeded"
+            assert client.jobs.wait(job_id, timeout=100).status == "succeeded"
 
 
 def submit_until_refused(service: Deployment, most: int) -> tuple[list[str], httpx.Response]:
@@ -233,17 +233,17 @@ def test_a_full_disk_under_the_sheets_delays_them_until_there_is_room(
         if entry.name.isdigit() and _group(int(entry.name)) == service["compose"].pid
     ]
     with files_bounded(children, 100):
-        job = client.create_job(PLAIN, pictures(4))
+        job = client.jobs.create(pictures(4), PLAIN)
         wait_until(lambda: service["compose"].says("File too large"))
         time.sleep(7)  # longer than three attempts of any other failure would take
-        assert client.get_job(job.id).status == "running"
+        assert client.jobs.get(job.id).status == "running"
     check_done_once(service, client, job, captioned=False)
 
 
 def test_a_full_disk_under_the_store_loses_nothing_that_was_accepted(
     service: Deployment, client: Client
 ) -> None:
-    before = client.create_job(CAPTIONED, pictures(20))
+    before = client.jobs.create(pictures(20), CAPTIONED)
     check_done_once(service, client, before)
     [log] = (service.folder / "valkey" / "appendonlydir").glob("*.incr.aof")
     with files_bounded([service["valkey"].pid], log.stat().st_size + 60_000):
@@ -252,14 +252,14 @@ def test_a_full_disk_under_the_store_loses_nothing_that_was_accepted(
         assert service["valkey"].wait() != 0
     service.start("valkey")
     for job_id in accepted:
-        assert client.wait(job_id, timeout=60).status == "succeeded"
-    assert client.get_job(before.id).status == "succeeded"
+        assert client.jobs.wait(job_id, timeout=60).status == "succeeded"
+    assert client.jobs.get(before.id).status == "succeeded"
 
 
 def test_a_torn_tail_of_the_stores_log_is_cut_off_and_told(
     service: Deployment, client: Client
 ) -> None:
-    before = client.create_job(CAPTIONED, pictures(4))
+    before = client.jobs.create(pictures(4), CAPTIONED)
     check_done_once(service, client, before)
     service["valkey"].kill()
     [log] = (service.folder / "valkey" / "appendonlydir").glob("*.incr.aof")
@@ -267,7 +267,7 @@ def test_a_torn_tail_of_the_stores_log_is_cut_off_and_told(
         file.write(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf of a val")
     service.start("valkey")
     assert service["valkey"].says("Truncating the AOF")
-    assert client.get_job(before.id).status == "succeeded"
+    assert client.jobs.get(before.id).status == "succeeded"
     check_back(service, client)
 
 

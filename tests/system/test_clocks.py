@@ -109,12 +109,12 @@ def test_a_clock_that_jumps_has_no_lease_end_and_nothing_done_twice(
     service: Deployment, client: Client, front: HostClock, back: HostClock
 ) -> None:
     service.start("caption", environment=back.environment, failpoints="caption.decode=sleep:0.8")
-    job = client.create_job(CAPTIONED, pictures(48))
+    job = client.jobs.create(pictures(48), CAPTIONED)
     wait_until(begun(service, job))
     for number, clock in enumerate((back, front, back, front)):
         clock.jump_to((BEHIND, AHEAD)[number % 2])
         time.sleep(1.2)
-    assert not client.get_job(job.id).status.is_terminal, "the clocks jumped while it was at work"
+    assert not client.jobs.get(job.id).status.is_terminal, "the clocks jumped while it was at work"
     done = check_done_once(service, client, job)
     assert done.attempts == 1
     assert abs(done.created_at.timestamp() - time.time()) < 120
@@ -148,18 +148,18 @@ def test_no_file_of_a_submission_under_way_is_swept(
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert b" 202 " in answer.splitlines()[0]
     [job] = [job for job in client.jobs.list() if not job.status.is_terminal]
-    assert client.wait(job.id, timeout=60).status == "succeeded"
+    assert client.jobs.wait(job.id, timeout=60).status == "succeeded"
 
 
 def test_a_webhook_carries_the_stores_time(client: Client, receiver: Receiver) -> None:
     secret = new_secret()
     webhook = JobWebhook(url=receiver.url("/ok"), secret=secret)
-    job = client.create_job(JobSpec(webhook=webhook), pictures(1))
+    job = client.jobs.create(pictures(1), JobSpec(webhook=webhook))
     wait_until(lambda: receiver.count("/ok") == 1)
     [sent] = receiver.received("/ok")
     signed = verify([secret], sent["headers"], sent["body"].encode())
     assert abs(signed.timestamp.timestamp() - time.time()) < 60
-    assert client.get_job(job.id).status == "succeeded"
+    assert client.jobs.get(job.id).status == "succeeded"
 
 
 def test_an_upload_is_good_until_its_time_by_the_stores_clock(service: Deployment) -> None:

@@ -67,7 +67,7 @@ def test_a_sheet_canceled_while_the_service_makes_it_is_canceled_there(
     submitted = re.search(r"Gridscribe job (\S+) at", caplog.text)
     assert submitted
     with Client(stack.base_url) as client:
-        assert client.wait(submitted[1], timeout=30).status == "canceled"
+        assert client.jobs.wait(submitted[1], timeout=30).status == "canceled"
     assert list(temporary_files.glob("gridscribe*")) == []
 
 
