@@ -44,6 +44,9 @@ def watch(
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds a file stays as it is when it is written.")
     ] = 2,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Watch the folders below as well.")
+    ] = False,
     existing: Annotated[
         bool, typer.Option("--existing", help="The first time, take what is there already, too.")
     ] = False,
@@ -87,25 +90,24 @@ def watch(
             client = stack.enter_context(connect(server))
             maker = ServiceMaker(client, folder, output, spec, memory)
         report = _print_news_line if as_json else _print_news
-        watching = Watch(
-            Folder(folder, settle), folder, memory, maker, most, quiet, report, gives_up=once
-        )
+        looked_at = Folder(folder, settle, recursive=recursive, leaving_out=output)
+        watching = Watch(looked_at, memory, maker, most, quiet, report, gives_up=once)
         if memory.is_new and not (existing or once):
             left = watching.leave_out_what_is_there()
             if left:
                 err.print(f"{left:,} images that are there already are left out; see --existing")
         polling = (is_on_network(folder) if poll is None else poll) or not can_be_told()
         with contextlib.suppress(KeyboardInterrupt):
-            _run(watching, folder, once=once, polling=polling)
+            _run(watching, folder, once=once, polling=polling, recursive=recursive)
     if once and watching.failures:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _run(watching: Watch, folder: Path, *, once: bool, polling: bool) -> None:
+def _run(watching: Watch, folder: Path, *, once: bool, polling: bool, recursive: bool) -> None:
     err.print(
         Text(f"watching {folder}, {'by looking' if polling else 'as it changes'}; Ctrl+C ends it")
     )
-    for has_changed in looks(folder, _LOOK_SECONDS, polling=polling):
+    for has_changed in looks(folder, _LOOK_SECONDS, polling=polling, recursive=recursive):
         watching.step(look=has_changed or watching.is_waiting, at_once=once)
         if once and watching.is_idle:
             return

@@ -38,6 +38,7 @@ class KnownImage:
     """A file of the watched folder as it was when it was dealt with."""
 
     name: str
+    """Its path below the watched folder."""
     size: int
     mtime_ns: int
     sha256: str

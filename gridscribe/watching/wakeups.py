@@ -14,7 +14,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 _RESCAN_SECONDS = 30.0
 
 
-def looks(folder: Path, seconds: float, *, polling: bool) -> Iterator[bool]:
+def looks(folder: Path, seconds: float, *, polling: bool, recursive: bool) -> Iterator[bool]:
     """Yields at each change and every `seconds`; True where it is worth to look at all files.
 
     Without `polling` the kernel tells of changes; now and then all is looked at regardless.
@@ -29,7 +29,7 @@ def looks(folder: Path, seconds: float, *, polling: bool) -> Iterator[bool]:
     looked_at = time.monotonic()
     for changes in watch(
         folder,
-        recursive=False,
+        recursive=recursive,
         yield_on_timeout=True,
         rust_timeout=int(seconds * 1000),
         debounce=200,

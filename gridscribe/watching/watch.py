@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from gridscribe.client import ApiError, ServerUnreachableError
 from gridscribe.client.answers import is_passing
@@ -24,7 +23,6 @@ class Watch:
     """
 
     folder: Folder
-    path: Path
     memory: WatchMemory
     maker: Maker
     most: int
@@ -55,7 +53,7 @@ class Watch:
 
     def leave_out_what_is_there(self) -> int:
         """Take the images that are there now for old ones; how many there are."""
-        arrivals = Folder(self.path, settle_seconds=0).look(self._known, time.monotonic())
+        arrivals = self.folder.look(self._known, time.monotonic(), settle_seconds=0)
         self._note(arrivals.settled)
         return len(arrivals.settled)
 

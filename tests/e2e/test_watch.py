@@ -100,6 +100,23 @@ def test_every_image_goes_into_one_sheet_through_kills(
     assert sorted(map(sorted, sheets_of(client, names))) == [["new.jpg", "next.jpg"], ["old.jpg"]]
 
 
+def test_a_folder_that_comes_later_is_watched_as_well(
+    stack: DevStack, folder: Path, client: Client
+) -> None:
+    shutil.copy(SAMPLES / "brick.jpg", folder / "above.jpg")
+    watcher = Watcher(folder, stack.base_url, "--recursive", "--existing", "--quiet", "0")
+    assert watcher.until("sheet")["images"] == ["above.jpg"]
+    began = time.monotonic()
+    (folder / "take 2").mkdir()
+    shutil.copy(SAMPLES / "rocket.jpg", folder / "take 2" / "below.jpg")
+
+    assert watcher.until("sheet")["images"] == ["take 2/below.jpg"]
+
+    assert time.monotonic() - began < 25, "the kernel tells of it; all is looked at each 30 s only"
+    assert watcher.stop() == 0
+    assert sheets_of(client, {"below.jpg"}) == [{"below.jpg"}]
+
+
 def test_a_job_nobody_heard_of_is_found_again(
     run: Run, stack: DevStack, folder: Path, client: Client
 ) -> None:

@@ -81,6 +81,25 @@ def test_a_file_counts_when_it_stays_as_it_is(folder: Path) -> None:
     assert watched.look({"a.png": image}, now=9).settled == ()
 
 
+def test_folders_below_count_where_they_are_asked_for(
+    run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("b/10.png", "b/deep/er/2.png", "b/2.png", ".hidden/1.png", "c.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        paint(folder / name, "red")
+    (tmp_path / "elsewhere").mkdir()
+    paint(tmp_path / "elsewhere" / "1.png", "red")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "b" / "loop").symlink_to(folder)
+
+    assert run("watch", str(folder), *OPTIONS) == 0
+    assert sheets(capsys.readouterr().out) == [["c.png"]]
+    assert run("watch", str(folder), *OPTIONS, "--recursive") == 0
+    assert sheets(capsys.readouterr().out) == [["b/2.png", "b/10.png", "b/deep/er/2.png"]]
+    assert run("watch", str(folder), *OPTIONS, "--recursive") == 0
+    assert sheets(capsys.readouterr().out) == [], "sheets are no images"
+
+
 def test_folders_of_other_machines_are_known_by_their_mount(tmp_path: Path) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
