@@ -15,9 +15,15 @@ from worker.pipeline.plain_png import decode_plain_png
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow knows dozens more; the fewer decoders a hostile file can reach, the better."""
 
-DECODE_MARGIN = 2
-"""How many times the target a draft decode and a reduction stay above it: at 2 the result differs
-from that of a full decode by 0.2 of 255 on average, at 1 by 4."""
+DECODE_MARGIN = 1.9
+"""How many times the target a draft decode and a reduction stay above it. The result differs from
+that of a full decode by 0.3 of 255 on average, by 0.9 on pictures full of fine detail, and no more
+than with 2; at 1 it is 4. With 1.9 photos of 12 megapixels, 4000 pixels wide, are decoded at an
+eighth of their size for cells of 256."""
+
+READ_BLOCK = 16 * 1024 * 1024
+"""Bytes that Pillow's decoders get at a time. At its own 64 KiB they take the interpreter lock back
+dozens of times a picture, each time behind whoever has it."""
 
 MOST_LOCKING_THREADS = 3
 """Up to so many decoding threads, a decoder that needs a third of the processor time makes up for
@@ -116,13 +122,16 @@ def _decode(
     if opened.width * opened.height > MOST_PIXELS:
         raise Image.DecompressionBombError
     has_more = _has_more_frames(opened)
+    whole, box = opened.size, None
     if target is not None:
         # Not yet known to be upright: a draft must do for both ways.
-        sizes = (_reduced_size(opened.size, asked, resize_mode) for asked in (target, target[::-1]))
-        width, height = max(sizes)
-        opened.draft(None, (width * DECODE_MARGIN, height * DECODE_MARGIN))
+        sizes = (_reduced_size(whole, asked, resize_mode) for asked in (target, target[::-1]))
+        width, height = (max(1, int(side * DECODE_MARGIN)) for side in max(sizes))
+        if drafted := opened.draft(None, (width, height)):
+            box = drafted[1]
     image = decode_plain_png(opened, data) if hold_lock else None
     if image is None:
+        opened.decodermaxblock = READ_BLOCK
         opened.load()
         image = opened
     profile = image.info.get("icc_profile")
@@ -131,9 +140,10 @@ def _decode(
     if target is not None:
         if orientation >= 5:
             target = target[::-1]
-        size = _reduced_size(image.size, target, resize_mode)
+        size = _reduced_size(whole if box else image.size, target, resize_mode)
         if size != image.size:
-            image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=DECODE_MARGIN)
+            # A side that its scale does not divide has a last pixel that is picture in part only.
+            image = image.resize(size, Image.Resampling.BICUBIC, box, DECODE_MARGIN)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     return FirstFrame(_opaque_if_it_is(_in_srgb(image, profile)), has_more)
