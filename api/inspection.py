@@ -7,6 +7,7 @@ from obstore.exceptions import BaseError as StorageError
 from PIL import Image
 
 from shared.errors import ErrorCode, GridscribeError
+from shared.png_texts import without_long_texts
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 EXTENSIONS = frozenset({"png", "jpg", "jpeg", "jfif", "webp", "bmp", "tif", "tiff", "gif"})
@@ -28,7 +29,8 @@ def read_header(file: BinaryIO, name: str, max_pixels: int) -> ImageHeader:
     """Raises `GridscribeError` with NOT_AN_IMAGE or TOO_MANY_PIXELS; `OSError` or an `obstore`
     error where the storage cannot be read."""
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        shown = without_long_texts(file, header_only=True)
+        with Image.open(shown, formats=FORMATS) as image:
             (width, height), kind = image.size, image.format
     except StorageError:
         raise

@@ -27,6 +27,7 @@ from shared.templates import apply_template
 
 if TYPE_CHECKING:
     from worker.captioning.captioning import Captioning
+    from worker.pipeline.metadata.embedded import Embedded
 
 OnProgress = Callable[[Stage, int, int], None]
 """Called with the stage, the images done in it, and how many there are."""
@@ -74,22 +75,23 @@ def make_sheet(
     """
     with needs_extra("compose"):
         from worker.pipeline.entries import sheet_entries
-        from worker.pipeline.metadata.embedded import read_metadata
+        from worker.pipeline.metadata.embedded import read_embedded
         from worker.pipeline.render import render_sheet
 
     spec = apply_template(spec)
     match = _match_csv(spec, csv, [path.name for path in paths])
     rows = match.rows if match else (None,) * len(paths)
     images = [LocalImage(path, row) for path, row in zip(paths, rows, strict=True)]
-    embedded: list[Parameters] = []
+    embedded: list[Embedded] = []
     for image in images:
         with image.open() as file:
-            embedded.append(read_metadata(file))
+            embedded.append(read_embedded(file))
+    parameters = [each.parameters for each in embedded]
     captions: dict[int, ImageCaption] = {}
     if captioning:
-        captions = caption_images(spec, images, embedded, captioning, on_progress)
+        captions = caption_images(spec, images, parameters, captioning, on_progress)
 
-    labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=embedded)
+    labels = resolve_labels(images, spec, captions, has_csv=match is not None, embedded=parameters)
     openers = [image.open for image in images]
     entries, fallen = sheet_entries(images, labels.labels, captions, embedded, openers)
     warnings = (*(match.warnings if match else ()), *fallen)

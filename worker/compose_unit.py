@@ -9,7 +9,6 @@ from shared.errors import GridscribeError
 from shared.failpoints import failpoint
 from shared.job_lifecycle import Commit, ComposeWork
 from shared.object_storage import output_key, output_prefix, sheet_filename
-from shared.parameters import Parameters
 from shared.schemas import LabeledImage, Manifest, StoredPage, StoredResult
 from shared.sheet_labels import resolve_labels
 from shared.work_units import Ticket
@@ -18,7 +17,7 @@ from worker.failed_attempts import give_back
 from worker.lease import Lease
 from worker.messages import drop_stale
 from worker.pipeline.entries import sheet_entries
-from worker.pipeline.metadata.embedded import read_metadata
+from worker.pipeline.metadata.embedded import Embedded, read_embedded
 from worker.pipeline.render import RenderCanceled, RenderedSheet, render_sheet
 
 logger = logging.getLogger(__name__)
@@ -51,7 +50,11 @@ def _compose(
 ) -> None:
     embedded = _read_embedded(backend, work, lease)
     labels = resolve_labels(
-        work.images, work.spec, work.captions, has_csv=work.has_csv, embedded=embedded
+        work.images,
+        work.spec,
+        work.captions,
+        has_csv=work.has_csv,
+        embedded=[each.parameters for each in embedded],
     )
     openers = [partial(backend.storage.open, image.key) for image in work.images]
     entries, warnings = sheet_entries(work.images, labels.labels, work.captions, embedded, openers)
@@ -80,15 +83,15 @@ def _compose(
         backend.storage.delete_prefix(output_prefix(ticket.job_id, ticket.attempt))
 
 
-def _read_embedded(backend: Backend, work: ComposeWork, lease: Lease) -> list[Parameters]:
+def _read_embedded(backend: Backend, work: ComposeWork, lease: Lease) -> list[Embedded]:
     """What each file carries. Before the first picture is decoded, for labels of one size need to
     be known together; only the headers are fetched."""
-    embedded: list[Parameters] = []
+    embedded: list[Embedded] = []
     for image in work.images:
         if lease.ended():
             raise RenderCanceled
         with backend.storage.open(image.key) as file:
-            embedded.append(read_metadata(file))
+            embedded.append(read_embedded(file))
     return embedded
 
 

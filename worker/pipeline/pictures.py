@@ -10,6 +10,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from shared.errors import UnreadableImageError
 from shared.job_spec import ResizeMode
+from shared.png_texts import without_long_texts
 from worker.pipeline.plain_png import decode_plain_png
 
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -118,7 +119,9 @@ def resized(image: Image.Image, size: tuple[int, int], resize_mode: ResizeMode) 
 def _decode(
     data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode, hold_lock: bool
 ) -> FirstFrame:
-    opened = Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
+    whole_file = io.BytesIO(data)
+    file = without_long_texts(whole_file)
+    opened = Image.open(file, formats=READABLE_FORMATS)
     if opened.width * opened.height > MOST_PIXELS:
         raise Image.DecompressionBombError
     has_more = _has_more_frames(opened)
@@ -129,7 +132,7 @@ def _decode(
         width, height = (max(1, int(side * DECODE_MARGIN)) for side in max(sizes))
         if drafted := opened.draft(None, (width, height)):
             box = drafted[1]
-    image = decode_plain_png(opened, data) if hold_lock else None
+    image = decode_plain_png(opened, data) if hold_lock and file is whole_file else None
     if image is None:
         opened.decodermaxblock = READ_BLOCK
         opened.load()

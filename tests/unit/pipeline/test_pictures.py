@@ -9,6 +9,8 @@ from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageOps, ImageStat, Jpe
 
 from shared.errors import UnreadableImageError
 from shared.job_spec import ResizeMode
+from shared.png_texts import LONGEST_TEXT
+from tests.unit.png_chunks import IEND, png_text
 from worker.pipeline.pictures import open_first_frame, open_picture, resized
 
 PHOTOS = sorted((Path(__file__).parents[3] / "gridscribe" / "samples").glob("*.jpg"))
@@ -275,6 +277,33 @@ def test_a_small_picture_keeps_its_size() -> None:
 def test_a_thin_line_keeps_a_pixel() -> None:
     file = encoded(Image.new("RGB", (1, 5000)))
     assert open_picture(file, (100, 100), ResizeMode.FIT).size == (1, 100)
+
+
+@pytest.mark.parametrize("hold_lock", [False, True])
+@pytest.mark.parametrize("behind_pixels", [False, True])
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt", b"iCCP"])
+def test_a_picture_is_drawn_whatever_its_texts_would_unpack_to(
+    kind: bytes, behind_pixels: bool, hold_lock: bool
+) -> None:
+    texts = [png_text(kind, bytes(2 * LONGEST_TEXT)), png_text(b"zTXt", b"short" * 400)]
+    data = encoded(quartered(40, 20)).getvalue()
+    at = len(data) - len(IEND) if behind_pixels else data.index(b"IDAT") - 4
+    texted = io.BytesIO(data[:at] + b"".join(texts) + data[at:])
+    picture = open_picture(texted, hold_lock=hold_lock)
+    assert corners(picture) == [RED, GREEN, BLUE, (255, 255, 255)]
+
+
+def test_beside_a_text_too_long_the_orientation_in_another_counts() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    raw = exif.tobytes()
+    profile = f"\nexif\n{len(raw):8}\n{raw.hex()}\n{' ' * 5000}".encode()
+    data = encoded(Image.new("RGB", (40, 20))).getvalue()
+    at = data.index(b"IDAT") - 4
+    texts = png_text(b"zTXt", bytes(2 * LONGEST_TEXT)) + png_text(
+        b"zTXt", profile, b"Raw profile type exif"
+    )
+    assert open_picture(io.BytesIO(data[:at] + texts + data[at:])).size == (20, 40)
 
 
 def noise_jpeg() -> bytes:

@@ -1,7 +1,7 @@
 """The generation parameters that a tool left in the picture it made."""
 
 from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from shared.parameters import Parameters
 from worker.pipeline.metadata.a1111 import read_a1111
@@ -27,7 +27,18 @@ READERS: tuple[Reader, ...] = (
 with A1111's text beside it know best what their own graph did."""
 
 
+class Embedded(NamedTuple):
+    parameters: Parameters
+    too_long: tuple[str, ...]
+    """Names of the file's texts that were not read for their length."""
+
+
 def read_metadata(file: BinaryIO) -> Parameters:
+    """The parameters of `read_embedded`, for those whom what was left out does not concern."""
+    return read_embedded(file).parameters
+
+
+def read_embedded(file: BinaryIO) -> Embedded:
     """Parameters embedded in a PNG, JPEG or WebP file; empty where there are none.
 
     Reads headers only, decodes no pixel, and leaves `file` at its beginning. Whatever its bytes
@@ -35,7 +46,7 @@ def read_metadata(file: BinaryIO) -> Parameters:
     """
     fields = read_text_fields(file)
     file.seek(0)
-    return interpret(fields)
+    return Embedded(interpret(fields.texts), fields.too_long)
 
 
 def interpret(fields: Mapping[str, str]) -> Parameters:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from worker.pipeline.metadata.containers import (
     Block,
@@ -43,11 +43,17 @@ EXIF_MARK = b"Exif\0\0"
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 
 
-def read_text_fields(file: BinaryIO) -> dict[str, str]:
-    """Text by PNG keyword, or by the name of its EXIF tag or XMP property; the first of each.
+class TextFields(NamedTuple):
+    texts: dict[str, str]
+    """By PNG keyword, or by the name of its EXIF tag or XMP property; the first of each."""
+    too_long: tuple[str, ...] = ()
+    """Names of those that are there and were not read for their length."""
 
-    Empty for files of other formats. A damaged file gives what could be read before the damage.
-    Raises the file's own errors only.
+
+def read_text_fields(file: BinaryIO) -> TextFields:
+    """What a picture says in words; nothing for files of other formats.
+
+    A damaged file gives what could be read before the damage. Raises the file's own errors only.
     """
     file.seek(0)
     head = bytes(file.read(12))
@@ -58,54 +64,72 @@ def read_text_fields(file: BinaryIO) -> dict[str, str]:
     elif is_webp(head):
         found = _webp_fields(webp_blocks(file))
     else:
-        return {}
-    fields: dict[str, str] = {}
+        return TextFields({})
+    texts: dict[str, str] = {}
+    too_long: list[str] = []
     left = MAX_FILE_BYTES
     for name, text in found:
+        if text is None or len(text) > left:
+            too_long.append(name)
+            continue
         left -= len(text)
-        if left < 0:
-            break
-        fields.setdefault(name, text)
-    return fields
+        texts.setdefault(name, text)
+    return TextFields(texts, tuple(too_long))
 
 
-def _png_fields(blocks: Iterator[Block]) -> Iterator[tuple[str, str]]:
+Field = tuple[str, str | None]
+"""A name and its text; None where that is too long to be read."""
+
+
+def _png_fields(blocks: Iterator[Block]) -> Iterator[Field]:
     read = set[str]()  # each keyword once: many small chunks can unpack to much
     for block in blocks:
-        if block.size > MAX_TEXT_BYTES:
-            continue
         if block.kind == b"eXIf" and EXIF_KEYWORD not in read:
             read.add(EXIF_KEYWORD)
-            yield from exif_fields(block.read())
+            if block.size > MAX_TEXT_BYTES:
+                yield EXIF_KEYWORD, None
+            else:
+                yield from exif_fields(block.read())
         elif block.kind in (b"tEXt", b"zTXt", b"iTXt"):
             # The editor's drawing beside a graph is ten times its size: look before reading.
             keyword = block.read(MAX_KEYWORD + 1).partition(b"\0")[0].decode("latin-1")
             if keyword not in KEYWORDS or keyword in read:
                 continue
             read.add(keyword)
-            text = _png_text(block.kind, block.read()[len(keyword) + 1 :])
-            yield from xmp_fields(text) if keyword == XMP_KEYWORD else [(keyword, text)]
+            text = None
+            if block.size <= MAX_TEXT_BYTES:
+                text = _png_text(block.kind, block.read()[len(keyword) + 1 :])
+            if text is not None and keyword == XMP_KEYWORD:
+                yield from xmp_fields(text)
+            else:
+                yield keyword, text
 
 
-def _png_text(kind: bytes, data: bytes) -> str:
+def _png_text(kind: bytes, data: bytes) -> str | None:
     """PNG, third edition, 11.3.3; `data` comes after the keyword and its zero byte."""
+    packed = b""
     if kind == b"zTXt":
-        return _decoded(_inflated(data[1:]))
-    if kind == b"iTXt":
+        data = packed = data[1:]
+    elif kind == b"iTXt":
         is_packed, rest = data[:1] == b"\1", data[2:]
-        text = rest.partition(b"\0")[2].partition(b"\0")[2]  # after language and translated keyword
-        return _decoded(_inflated(text) if is_packed else text)
-    return _decoded(data)
+        data = rest.partition(b"\0")[2].partition(b"\0")[2]  # after language and translated keyword
+        packed = data if is_packed else b""
+    if not packed:
+        return _decoded(data)
+    unpacked = _inflated(packed)
+    return None if unpacked is None else _decoded(unpacked)
 
 
-def _inflated(data: bytes) -> bytes:
-    """Empty for what is broken or unpacks to more than a text may have."""
+def _inflated(data: bytes) -> bytes | None:
+    """Empty for what is broken, None for what unpacks to more than a text may have."""
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, MAX_TEXT_BYTES)
     except zlib.error:
         return b""
-    return text if unpacker.eof else b""
+    if unpacker.eof:
+        return text
+    return None if unpacker.unconsumed_tail else b""
 
 
 def _decoded(data: bytes) -> str:
@@ -116,7 +140,7 @@ def _decoded(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _jpeg_fields(blocks: Iterator[Block]) -> Iterator[tuple[str, str]]:
+def _jpeg_fields(blocks: Iterator[Block]) -> Iterator[Field]:
     for block in blocks:
         data = block.read()
         if data.startswith(EXIF_MARK):
@@ -125,13 +149,15 @@ def _jpeg_fields(blocks: Iterator[Block]) -> Iterator[tuple[str, str]]:
             yield from xmp_fields(data[len(XMP_MARK) :].decode(errors="replace"))
 
 
-def _webp_fields(blocks: Iterator[Block]) -> Iterator[tuple[str, str]]:
+def _webp_fields(blocks: Iterator[Block]) -> Iterator[Field]:
     read = set[bytes]()
     for block in blocks:
-        if block.size > MAX_TEXT_BYTES or block.kind in read:
+        if block.kind not in (b"EXIF", b"XMP ") or block.kind in read:
             continue
-        if block.kind == b"EXIF":
-            yield from exif_fields(block.read().removeprefix(EXIF_MARK))
-        elif block.kind == b"XMP ":
-            yield from xmp_fields(block.read().decode(errors="replace"))
         read.add(block.kind)
+        if block.size > MAX_TEXT_BYTES:
+            yield block.kind.decode().strip(), None
+        elif block.kind == b"EXIF":
+            yield from exif_fields(block.read().removeprefix(EXIF_MARK))
+        else:
+            yield from xmp_fields(block.read().decode(errors="replace"))

@@ -34,7 +34,7 @@ from tests.unit.pipeline.metadata.documents import (
     flux_graph,
     node,
 )
-from worker.pipeline.metadata.embedded import interpret, read_metadata
+from worker.pipeline.metadata.embedded import interpret, read_embedded, read_metadata
 
 MEBIBYTE = 1024 * 1024
 INFO = "Steps: 20, Seed: 5, Sampler: Euler a"
@@ -84,6 +84,20 @@ def test_a_text_that_unpacks_to_gigabytes_is_given_up() -> None:
     packed = zlib.compress(bytes(64 * MEBIBYTE), 9)
     assert read(png_with_chunk(b"zTXt", b"parameters\0\0" + packed)) == {}
     assert read(png_with_chunk(b"iTXt", b"parameters\0\1\0\0\0" + packed)) == {}
+
+
+def test_what_is_too_long_to_be_read_is_named() -> None:
+    packed = zlib.compress(bytes(64 * MEBIBYTE), 9)
+    long_texts = [
+        png_with_chunk(b"zTXt", b"parameters\0\0" + packed),
+        png_with_chunk(b"iTXt", b"parameters\0\1\0\0\0" + packed),
+        png_with_chunk(b"tEXt", b"parameters\0" + bytes(5 * MEBIBYTE)),
+    ]
+    for data in long_texts:
+        assert read_embedded(io.BytesIO(data)) == ({}, ("parameters",))
+    for data in (png(parameters=f"a fox\n{INFO}"), png_with_chunk(b"zTXt", b"Thumb\0\0" + packed)):
+        assert read_embedded(io.BytesIO(data)).too_long == ()
+    assert read_embedded(io.BytesIO(webp(exif=bytes(5 * MEBIBYTE)))).too_long == ("EXIF",)
 
 
 def test_a_thousand_bombs_cost_no_more_than_one() -> None:
