@@ -26,7 +26,7 @@ def test_a_picture_with_too_long_a_text_is_drawn_without_it_and_told(
     )
     long, short = sheet.manifest.images
     assert (long.picture is not None, long.label) == (True, "long")
-    assert short.label == "seed: 5"
+    assert short.label == "5"
     [warning] = [w for w in sheet.manifest.warnings if w.code == "metadata_left_out"]
     assert warning.image == 0
     assert "'long.png'" in warning.detail
