@@ -40,7 +40,7 @@ test-faults: $(INSTALLED) ## Kill and stop processes while they work: nothing ma
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Mix faults by seed under mixed jobs; writes docs/reports/chaos.md
-	@$(BIN)/python -m tests.chaos --seeds 50 --minutes 0.25 --report docs/reports/chaos.md
+	@$(BIN)/python -m tests.chaos --seeds 50 --minutes 0.15 --report docs/reports/chaos.md --log build/chaos.log
 
 .PHONY: test-system
 test-system: $(INSTALLED) ## Run the tests that need Debian packages, or say which are missing

@@ -77,8 +77,10 @@ class Deliverer:
             try:
                 answer = await self._sent(due)
                 await self._settle(due, answer)
+            # Whichever it is: its lease ends, and another attempt begins then.
+            except (RedisError, OSError) as error:
+                logger.warning("an attempt at a delivery was left, no store: %s", error)
             except Exception:
-                # Its lease ends, and another attempt begins then.
                 logger.exception("an attempt at a delivery broke off")
 
     async def _sent(self, due: DueDelivery) -> Answer:

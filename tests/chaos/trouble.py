@@ -11,13 +11,19 @@ from dataclasses import dataclass, field
 from signal import Signals
 
 from gridscribe.client import ApiError, Client, ServerUnreachableError
+from shared.job_spec import JobWebhook, WebhookEvent
+from tests.chaos.receiver import Receiver
 from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, pictures
 from tests.fixtures.proxy import Proxy
 
 WORKERS = ("caption", "caption-2", "compose")
-BEHIND_THE_PROXY = (*WORKERS, "dispatcher", "api")
+BEHIND_THE_PROXY = (*WORKERS, "dispatcher", "deliverer", "api")
 _MOST_IMAGES = 24
+_TOLD = (
+    *(WebhookEvent.STARTED, WebhookEvent.PROGRESS),
+    *(WebhookEvent.SUCCEEDED, WebhookEvent.FAILED, WebhookEvent.CANCELED),
+)
 
 
 @dataclass
@@ -37,12 +43,14 @@ class Trouble:
 
     service: Deployment
     proxy: Proxy
+    receiver: Receiver
     seed: int
     submissions: list[Submission] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
 
     def run(self, seconds: float) -> None:
         """Returns a little after `seconds`: all is healed then, and every request answered."""
+        self.receiver.start(self.seed)
         ends = time.monotonic() + seconds
         callers = threading.Thread(target=self._submit_until, args=(ends,))
         callers.start()
@@ -57,16 +65,22 @@ class Trouble:
                     self._submit(client, submission)
 
     def heal(self) -> None:
-        """Everything runs, and nothing is in its way."""
+        """Everything runs, and nothing is in its way; only the receiver keeps its moods."""
         self.proxy.resume()
         self.proxy.mend()
         self.proxy.delay(0)
-        for name, process in self.service.processes.items():
+        for process in self.service.processes.values():
             process.send_to_group(Signals.SIGCONT)
-            if not process.is_running:
-                self._start(name)
+        self.revive()
         for name in self.service.processes:
             self.service.wait_ready(name)
+
+    def revive(self) -> None:
+        """Start what has ended, as a supervisor does: a worker that takes no messages any more
+        after an outage ends by itself, some time later."""
+        for name, process in self.service.processes.items():
+            if not process.is_running:
+                self._start(name)
 
     # --- Jobs -----------------------------------------------------------------------------------
 
@@ -86,7 +100,10 @@ class Trouble:
                 time.sleep(choice.uniform(0, 0.4))
 
     def _submit(self, client: Client, submission: Submission) -> None:
-        spec = CAPTIONED if submission.is_captioned else PLAIN
+        webhook = JobWebhook(url=self.receiver.url, events=_TOLD, secret=self.receiver.secret)
+        spec = (CAPTIONED if submission.is_captioned else PLAIN).model_copy(
+            update={"webhook": webhook}
+        )
         files = pictures(submission.images)
         job = client.jobs.create(files, spec, idempotency_key=submission.key)
         assert submission.job_id in (None, job.id), "one key made two jobs"
@@ -119,6 +136,7 @@ class Trouble:
             ("connections black-holed", self._black_hole, 2),
             ("connections cut", self._cut, 2),
             ("connections slow", self._slow, 1),
+            ("receiver killed", self._kill_receiver, 2),
         ]
         while time.monotonic() < ends:
             time.sleep(choice.uniform(0.2, 1.0))
@@ -176,3 +194,8 @@ class Trouble:
         self.proxy.delay(choice.uniform(0.01, 0.1))
         time.sleep(choice.uniform(0.5, 2))
         self.proxy.delay(0)
+
+    def _kill_receiver(self, choice: random.Random) -> None:
+        self.receiver.kill()
+        time.sleep(choice.uniform(0, 2))
+        self.receiver.start(choice.getrandbits(32))

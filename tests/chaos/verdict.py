@@ -10,7 +10,8 @@ from datetime import timedelta
 from shared.job_lifecycle import JobLifecycle, connect
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings
-from tests.chaos.trouble import Submission
+from tests.chaos.deliveries import DeliveryVerdict, judge_deliveries
+from tests.chaos.trouble import Submission, Trouble
 from tests.fixtures.deployment import Deployment
 from tests.integration.job_life_rules import Snapshot, check_store
 from worker import sweeper
@@ -24,18 +25,24 @@ class Verdict:
     """How many jobs ended how."""
     settled_after: float
     """Seconds from the end of the trouble to the end of the last job."""
+    deliveries: DeliveryVerdict
     broken: tuple[str, ...]
     """Each promise that was not kept."""
 
 
-def judge(service: Deployment, submissions: Sequence[Submission], patience: float) -> Verdict:
-    """Wait up to `patience` seconds for the jobs, sweep as an hour later, and look at it all."""
+def judge(trouble: Trouble, patience: float) -> Verdict:
+    """Wait up to `patience` seconds for the jobs, and again for what is to be told of them; sweep
+    as an hour later, and look at it all."""
+    service, submissions = trouble.service, trouble.submissions
     started = time.monotonic()
     ids = [each.job_id for each in submissions if each.job_id]
     while time.monotonic() - started < patience and _unfinished(service, ids):
+        trouble.revive()
         time.sleep(0.1)
     settled_after = time.monotonic() - started
     broken = [f"job {job_id} is still {status}" for job_id, status in _unfinished(service, ids)]
+    deliveries = judge_deliveries(trouble, ids, patience)
+    broken += deliveries.broken
     _sweep_as_later(service)
     broken += _broken_promises(service, submissions)
     ends = Counter(
@@ -43,7 +50,7 @@ def judge(service: Deployment, submissions: Sequence[Submission], patience: floa
         for each in submissions
         if each.job_id
     )
-    return Verdict(ends, settled_after, tuple(broken))
+    return Verdict(ends, settled_after, deliveries, tuple(broken))
 
 
 def _unfinished(service: Deployment, ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -72,10 +72,21 @@ def seconds_until_next(redis: Redis, delivery_id: str) -> float:
     return float(due) / 1000 - seconds - microseconds / 1e6
 
 
+# At once: what is settled between reading a queue and changing it must not come back.
+_PUT_BACK = """
+local prefix, milliseconds = ARGV[1], tonumber(ARGV[2])
+local queues = {'deliveries', 'lanes'}
+for _, lane in ipairs(redis.call('ZRANGE', prefix .. 'lanes', 0, -1)) do
+  queues[#queues + 1] = 'due:' .. lane
+end
+for _, queue in ipairs(queues) do
+  for _, member in ipairs(redis.call('ZRANGE', prefix .. queue, 0, -1)) do
+    redis.call('ZINCRBY', prefix .. queue, -milliseconds, member)
+  end
+end
+"""
+
+
 def let_time_pass(redis: Redis, seconds: float) -> None:
     """As if it were so much later for all that waits: every due time is put back."""
-    lanes: list[str] = redis.zrange(f"{PREFIX}lanes", 0, -1)  # type: ignore[assignment]
-    for key in ("deliveries", "lanes", *(f"due:{lane}" for lane in lanes)):
-        members: list[str] = redis.zrange(f"{PREFIX}{key}", 0, -1)  # type: ignore[assignment]
-        for member in members:
-            redis.zincrby(f"{PREFIX}{key}", -seconds * 1000, member)
+    redis.eval(_PUT_BACK, 0, PREFIX, str(round(seconds * 1000)))
