@@ -1,68 +1,35 @@
-"""What each Dockerfile installs is enough to start what it starts, with nothing else there.
+"""What each Dockerfile installs is enough to start what it starts, with nothing else there."""
 
-The build stage's commands run as they stand in the file, with folders of this machine in place of
-the image's; so the files are fetched from the package index and checked against their hashes.
-"""
-
-import json
-import os
-import re
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from redis import Redis
 
+from shared.job_spec import JobSpec
 from shared.keyspace import PREFIX
+from shared.schemas import LabelSource
+from tests.fixtures.deployment import Deployment
+from tests.fixtures.image_install import ROOT, clean, install, last_command
 from tests.fixtures.ports import free_port
 from tests.system.conftest import running, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
-ROOT = Path(__file__).parents[2]
-SOURCE = ("api", "gridscribe", "requirements", "shared", "worker", "LICENSE", "pyproject.toml")
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Iterator[Path]:
+    """Removed at once, for the captioning worker's has gigabytes."""
+    folder = tmp_path / "image"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
 
 
-def install(dockerfile: str, folder: Path, **arguments: str) -> Path:
-    """The folder of the programs that the image would hold."""
-    source = folder / "source"
-    source.mkdir()
-    for name in (*SOURCE, "README.md"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
-    text = (ROOT / dockerfile).read_text().replace("\\\n", " ")
-    build = text[: text.rindex("\nFROM python")]
-    subprocess.run([sys.executable, "-m", "venv", folder / "python"], check=True)
-    for step in re.findall(r"^RUN (.+)$", build, re.MULTILINE):
-        command = re.sub(r"--mount=\S+", "", step)
-        for place in ("/venv", "/wheels"):
-            command = re.sub(rf"(?<![\w.}}]){place}\b", f"{folder}{place}", command)
-        subprocess.run(
-            ["sh", "-ec", command],
-            cwd=source,
-            env={**clean(folder / "python" / "bin"), **arguments},
-            check=True,
-        )
-    return folder / "venv" / "bin"
-
-
-def clean(programs: Path) -> dict[str, str]:
-    """An environment in which only `programs` and the system's are found."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
-    return {**kept, "PATH": f"{programs}:/usr/bin:/bin", "HOME": str(programs)}
-
-
-def last_command(dockerfile: str) -> list[str]:
-    text = (ROOT / dockerfile).read_text().replace("\\\n", " ")
-    command: list[str] = json.loads(re.findall(r"^CMD (\[.+\])$", text, re.MULTILINE)[-1])
-    return command
-
-
-def test_the_image_of_the_api_answers(redis_url: str, tmp_path: Path) -> None:
-    programs = install("Dockerfile.api", tmp_path)
+def test_the_image_of_the_api_answers(redis_url: str, tmp_path: Path, image_folder: Path) -> None:
+    programs = install("Dockerfile.api", image_folder)
     assert not list(programs.parent.glob("lib/*/site-packages/torch"))
     port = str(free_port())
     program, *options = last_command("Dockerfile.api")
@@ -92,9 +59,9 @@ def answers(port: str) -> bool:
 
 
 def test_the_image_of_compose_worker_and_dispatcher_runs_both(
-    redis_url: str, tmp_path: Path
+    redis_url: str, tmp_path: Path, image_folder: Path
 ) -> None:
-    programs = install("Dockerfile.worker", tmp_path, EXTRA="compose")
+    programs = install("Dockerfile.worker", image_folder, EXTRA="compose")
     assert not list(programs.parent.glob("lib/*/site-packages/torch"))
     env = {
         **clean(programs),
@@ -116,4 +83,36 @@ def test_the_image_of_compose_worker_and_dispatcher_runs_both(
 
 def has_stamped(redis: Redis, kind: str) -> bool:
     """Whether a process of that kind has left its sign of progress."""
-    return any(f'"{kind}"'.encode() in stamp for stamp in redis.hvals(f"{PREFIX}workers"))
+    return any(f'"{kind}"' in str(stamp) for stamp in redis.hvals(f"{PREFIX}workers"))
+
+
+@pytest.mark.timeout(900)
+def test_the_image_of_the_captioning_worker_captions_a_job(
+    tmp_path: Path, image_folder: Path
+) -> None:
+    """Beside a store, an API, a dispatcher and a compose worker of this checkout."""
+    programs = install("Dockerfile.worker", image_folder)
+    program, *options = last_command("Dockerfile.worker")
+    photo = ROOT / "gridscribe" / "samples" / "rocket.jpg"
+    data = tmp_path / "data"
+    with Deployment(data) as service:
+        service.start("valkey", "api", "dispatcher", "compose")
+        env = {
+            **clean(programs),
+            "GRIDSCRIBE_REDIS_URL": service.redis_url,
+            "GRIDSCRIBE_DATA_DIR": str(data),
+        }
+        command: list[str | Path] = [programs / program, *options]
+        with (
+            running(command, log=tmp_path / "caption.log", env=env) as worker,
+            service.redis() as redis,
+            service.client() as client,
+        ):
+            wait_until(lambda: has_stamped(redis, "caption"), worker, seconds=180)
+            (stamp,) = httpx.get(f"{service.base_url}/readyz").json()["caption_workers"]
+            job = client.jobs.create([photo], JobSpec(use_clip=True))
+            done = client.jobs.wait(job.id, timeout=120)
+    assert stamp["model"] == "starter"
+    assert done.status == "succeeded", done.error
+    assert done.images[0].label_source == LabelSource.CLIP, done.warnings
+    assert "rocket" in done.images[0].label
