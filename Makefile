@@ -101,6 +101,10 @@ docs: $(INSTALLED) ## Build the documentation as a site in build/site
 bench-load: $(INSTALLED) ## Keep the service at saturation for ten minutes; writes docs/reports/load.md
 	@$(BIN)/python -m benchmarks.load
 
+.PHONY: bench-scale-out
+bench-scale-out: $(INSTALLED) ## Measure what more processes bring; writes docs/reports/scale-out.md
+	@$(BIN)/python -m benchmarks.scale_out
+
 .PHONY: bench-http
 bench-http: $(INSTALLED) ## Measure uploads and polls against their bounds
 	@$(BIN)/python -m benchmarks.http

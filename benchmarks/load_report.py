@@ -1,258 +1,164 @@
-"""What a run of `benchmarks.load` showed: checks, figures, plots."""
+"""What a run of `benchmarks.load` showed, as a page with tables and plots."""
 
 import json
-import os
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WARM_UP = 0.2
-"""The part of the time that is left out where something should stay flat: queues fill."""
+from benchmarks.load_figures import (
+    WARM_UP,
+    Check,
+    Observations,
+    checks,
+    growth,
+    late_wait,
+    median_wait,
+)
+
+MOMENTS = 40
+"""Of the steady time, for the plot of throughput."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A job that ended; times in seconds."""
-
-    tenant: str
-    images: int
-    status: str
-    waited: float
-    """From acceptance to a worker's beginning."""
-    took: float
-    """From acceptance to the end."""
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    seconds: float
-    images_done: int
-    unfinished_jobs: int
-    memory: dict[str, int]
-    answers: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    minutes: float
-    began: float
-    accepted: int
-    finished: list[Finished]
-    answers: dict[str, int]
-    samples: list[Sample]
-    counted_accepted: int
-    counted_finished: int
-    most_unfinished: int
-
-    def of(self, tenant: str) -> list[Finished]:
-        return [it for it in self.finished if it.tenant == tenant]
-
-    def under_load(self) -> list[Sample]:
-        return [it for it in self.samples if it.seconds <= self.minutes * 60]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    promise: str
-    found: str
-    holds: bool
-
-
-def checks(seen: Observations) -> list[Check]:
-    samples = seen.under_load()
-    steady = samples[round(len(samples) * WARM_UP) :]
-    middle = len(steady) // 2
-    first, second = _rate(steady[: middle + 1]), _rate(steady[middle:])
-    growth = {
-        name: _mean(steady[middle:], _memory(name)) / _mean(steady[:middle], _memory(name))
-        for name in steady[0].memory
-    }
-    worst = max(growth, key=lambda name: growth[name])
-    most = max(it.unfinished_jobs for it in samples)
-    twins = [statistics.median(it.waited for it in seen.of(name)) for name in ("twin-a", "twin-b")]
-    guest, flood = (
-        statistics.median(it.waited for it in seen.of(name)) for name in ("guest", "flood")
-    )
-    failed = sum(it.status != "succeeded" for it in seen.finished)
-    refused = {code: seen.answers.get(code, 0) for code in ("429", "503")}
-    unexpected = {c: n for c, n in seen.answers.items() if c not in ("202", "429", "503")}
-    return [
-        Check(
-            "no accepted job is lost",
-            f"{seen.accepted} accepted, {len(seen.finished)} ended as the callers saw it;"
-            f" {seen.counted_accepted} and {seen.counted_finished} as the service counted",
-            seen.accepted == len(seen.finished) == seen.counted_accepted == seen.counted_finished,
-        ),
-        Check("each succeeds", f"{failed} did not", failed == 0),
-        Check(
-            "what is too much is refused, and nothing else",
-            f"{refused['429']} times 429, {refused['503']} times 503,"
-            f" others: {unexpected or 'none'}",
-            refused["429"] > 0 and not unexpected,
-        ),
-        Check(
-            "the backlog stays within its bound",
-            f"{most} unfinished jobs at most, of {seen.most_unfinished}",
-            most <= seen.most_unfinished,
-        ),
-        Check(
-            "throughput is flat",
-            f"{first:.1f} images/s in the first half, {second:.1f} in the second",
-            0.75 < second / first < 1.34,
-        ),
-        Check(
-            "memory is flat",
-            f"means of the halves grow by {growth[worst] - 1:+.0%} at most ({worst})",
-            growth[worst] < 1.15,
-        ),
-        Check(
-            "equal tenants wait equally",
-            f"{twins[0]:.1f} and {twins[1]:.1f} s in the median",
-            0.67 < twins[0] / twins[1] < 1.5,
-        ),
-        Check(
-            "who asks for little does not wait for those who ask for much",
-            f"{guest:.1f} s in the median, against {flood:.1f} s",
-            guest < flood / 2,
-        ),
-    ]
-
-
-def _rate(samples: Sequence[Sample]) -> float:
-    """Images a second."""
-    begin, end = samples[0], samples[-1]
-    return (end.images_done - begin.images_done) / (end.seconds - begin.seconds)
-
-
-def _memory(name: str) -> Callable[[Sample], float]:
-    return lambda sample: sample.memory[name]
-
-
-def _mean(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
-    return statistics.fmean(map(value, samples))
-
-
-def write_report(seen: Observations, folder: Path, note: str) -> None:
+def write_report(seen: Observations, folder: Path) -> None:
     """`load.md`, `load.svg` and `load.json` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     found = checks(seen)
-    (folder / "load.md").write_text(_text(seen, found, note), "utf-8")
+    (folder / "load.md").write_text(_text(seen, found), "utf-8")
+    thinned = seen.samples[:: max(1, len(seen.samples) // 60)]
     numbers = {
-        "minutes": seen.minutes,
+        "seconds": seen.seconds,
+        "cores": seen.cores,
+        "cores_of": seen.cores_of,
         "answers": seen.answers,
+        "refused": seen.refused,
         "checks": [asdict(it) for it in found],
-        "tenants": {name: _waits(seen.of(name)) for name in _tenants(seen)},
-        "samples": [asdict(it) for it in seen.samples[:: max(1, len(seen.samples) // 60)]],
+        "tenants": {tenant: _tenant(seen, tenant) for tenant in seen.tenants},
+        "images_a_second": seen.rates(10),
+        "samples": [asdict(it) for it in thinned],
     }
     (folder / "load.json").write_text(json.dumps(numbers, indent=1) + "\n")
     draw(seen, folder / "load.svg")
 
 
-def _tenants(seen: Observations) -> list[str]:
-    return sorted({it.tenant for it in seen.finished})
-
-
-def _waits(jobs: Sequence[Finished]) -> dict[str, float]:
-    waits = sorted(it.waited for it in jobs)
+def _tenant(seen: Observations, tenant: str) -> dict[str, float]:
+    jobs, refused = seen.of(tenant), seen.refused.get(tenant, {})
     return {
         "jobs": len(jobs),
-        "images": sum(it.images for it in jobs),
-        "wait_median": round(statistics.median(waits), 1),
-        "wait_p95": round(waits[int(len(waits) * 0.95)], 1),
+        "images": seen.images(tenant),
+        "wait_median": round(median_wait(jobs), 1),
+        "wait_p95": round(late_wait(jobs), 1),
         "took_median": round(statistics.median(it.took for it in jobs), 1),
+        "too_many_of_its_own": refused.get("429", 0),
+        "service_full": refused.get("503", 0),
     }
 
 
-def _text(seen: Observations, found: Sequence[Check], note: str) -> str:
-    rows = "\n".join(
-        f"| {it.promise} | {it.found} | {'holds' if it.holds else '**does not hold**'} |"
-        for it in found
-    )
-    tenants = "\n".join(
-        "| {} | {jobs} | {images} | {wait_median} | {wait_p95} | {took_median} |".format(
-            name, **_waits(seen.of(name))
-        )
-        for name in _tenants(seen)
-    )
+def _text(seen: Observations, found: Sequence[Check]) -> str:
+    share = seen.cores_of
     return f"""# Load
 
-`make bench-load` keeps a deployment at saturation for {seen.minutes:g} minutes and watches it: two
-API processes, one captioning worker with the starter model, one compose worker, a dispatcher, a
-store with its append-only file on disk, all on one machine of {os.cpu_count()} cores, which the
-callers share. {note}
+`make bench-load` kept a deployment at saturation for {seen.seconds / 60:g} minutes and watched it:
+two API processes, one captioning worker with the starter model, one compose worker, a dispatcher, a
+store with its append-only file on disk, all on one machine of {seen.cores} cores. The service took
+{share["service"]:.0%} of them, the callers, whose pictures were drawn beforehand,
+{share["callers"]:.0%}, and whatever else ran there {share["others"]:.0%}.
 
 Four tenants want more than there is: `flood` sends jobs of 40 new pictures, `twin-a` and `twin-b`
 alike jobs of 12, as fast as they are let; `guest` sends one job of 4 and waits for it before the
-next. What is refused is sent again after `Retry-After`. Finished jobs expire after three minutes,
-so that files, records and memory are seen to be given back.
+next. What is refused is sent again after `Retry-After`. Ended jobs expire after
+{seen.ttl_seconds:g} seconds, so that files, records and memory are seen to be given back.
 
-| Promise | Found | |
-| --- | --- | --- |
-{rows}
+{_table(("Promise", "Found", ""), map(_check_cells, found))}
 
-| Tenant | Jobs | Images | Queue wait, median s | p95 s | Whole time, median s |
-| --- | --- | --- | --- | --- | --- |
-{tenants}
+{_tenants_table(seen)}
 
-Queue wait is the time from acceptance to the first unit of work that a worker begins; what a tenant
-waits is made by its own backlog, for tenants take turns. The first fifth of the time is left out of
-what should be flat.
+Queue wait is the time from acceptance to the first unit of work that a worker begins. Tenants take
+turns, so what one waits is made by its own backlog. The first {WARM_UP:.0%} of the time, while
+queues fill, are left out of the figures of tenants, of what should be flat, and of the table below;
+jobs sent then are counted all the same.
 
-![Throughput, backlog, memory, queue waits and answers over time](load.svg)
+![Throughput, backlog, answers, memory and queue waits over time](load.svg)
+
+{_memory_table(seen)}
 
 [Numbers](load.json)
 """
 
 
-def draw(seen: Observations, path: Path) -> None:
-    mpl.rcParams.update({"svg.hashsalt": "gridscribe", "font.size": 8, "svg.fonttype": "none"})
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    throughput, backlog, memory, waits = figure.subplots(2, 2).flat
-    minutes = [it.seconds / 60 for it in seen.samples]
-    step = 6
-    throughput.plot(
-        minutes[step:],
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _check_cells(check: Check) -> tuple[str, str, str]:
+    return check.promise, check.found, "holds" if check.holds else "**does not hold**"
+
+
+def _tenants_table(seen: Observations) -> str:
+    return _table(
+        (
+            *("Tenant", "Jobs", "Images", "Queue wait, median s", "p95 s"),
+            *("Whole time, median s", "429: its own bound", "503: everybody's"),
+        ),
         [
-            _rate([before, after])
-            for before, after in zip(seen.samples, seen.samples[step:], strict=False)
+            (tenant, *(f"{each:g}" for each in _tenant(seen, tenant).values()))
+            for tenant in seen.tenants
         ],
     )
-    _label(throughput, "images a second, over half a minute")
-    backlog.plot(minutes, [it.unfinished_jobs for it in seen.samples], label="unfinished jobs")
+
+
+def _memory_table(seen: Observations) -> str:
+    return _table(
+        ("MB in memory, mean", "First half", "Second half", "Growth"),
+        [
+            (name, f"{first / 1e6:.1f}", f"{second / 1e6:.1f}", f"{second / first - 1:+.1%}")
+            for name, (first, second) in sorted(growth(seen).items())
+        ],
+    )
+
+
+def draw(seen: Observations, path: Path) -> None:
+    mpl.rcParams.update({"svg.hashsalt": "gridscribe", "font.size": 9, "svg.fonttype": "none"})
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    panels = figure.subplot_mosaic(
+        [["throughput", "backlog"], ["answers", "waits"], ["memory", "memory"]]
+    )
+    minutes = [it.seconds / 60 for it in seen.samples]
+    begin, width = seen.seconds * WARM_UP, seen.seconds * (1 - WARM_UP) / MOMENTS
+    edges = [(begin + number * width) / 60 for number in range(MOMENTS + 1)]
+    panels["throughput"].stairs(seen.rates(MOMENTS), edges)
+    _label(panels["throughput"], f"images a second, over {width:.1f} s each")
+    panels["backlog"].plot(minutes, [it.unfinished_jobs for it in seen.samples])
+    panels["backlog"].axhline(seen.most_unfinished, linestyle="--", color="0.5")
+    _label(panels["backlog"], "unfinished jobs, and their bound")
     for code in ("202", "429", "503"):
-        backlog.plot(
-            minutes, [it.answers.get(code, 0) for it in seen.samples], label=f"answers {code}, sum"
-        )
-    backlog.set_yscale("symlog")
-    backlog.legend()
-    _label(backlog, "backlog and answers")
-    for name in seen.samples[0].memory:
-        memory.plot(minutes, [it.memory[name] / 1e6 for it in seen.samples], label=name)
-    memory.set_yscale("log")
-    memory.legend(ncols=2)
-    _label(memory, "MB in memory")
-    for tenant in _tenants(seen):
-        jobs = seen.of(tenant)
-        waits.plot(
-            [(it.at - seen.began) / 60 for it in jobs],
-            [it.waited for it in jobs],
-            ".",
-            markersize=2,
-            label=tenant,
-        )
-    waits.legend()
-    _label(waits, "queue wait of each job, seconds")
+        so_far = [it.answers.get(code, 0) for it in seen.samples]
+        panels["answers"].plot(minutes, so_far, label=code)
+    panels["answers"].legend()
+    _label(panels["answers"], "answers so far, by status")
+    for tenant in seen.tenants:
+        jobs = [it for it in seen.finished if it.tenant == tenant]
+        accepted, waited = [it.accepted / 60 for it in jobs], [it.waited for it in jobs]
+        panels["waits"].plot(accepted, waited, ".", markersize=4, label=tenant)
+    panels["waits"].legend()
+    _label(panels["waits"], "queue wait of jobs, s, by acceptance")
+    for name in sorted(seen.samples[0].memory):
+        megabytes = [it.memory[name] / 1e6 for it in seen.samples]
+        panels["memory"].plot(minutes, megabytes, label=name)
+    panels["memory"].set_yscale("log")
+    panels["memory"].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=7)
+    _label(panels["memory"], "MB in memory")
     figure.savefig(path, metadata={"Date": None})
 
 
 def _label(axes: Axes, title: str) -> None:
     axes.set_title(title)
     axes.set_xlabel("minutes")
+    axes.set_xlim(left=0)
     if axes.get_yscale() == "linear":
         axes.set_ylim(bottom=0)
