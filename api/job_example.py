@@ -52,6 +52,7 @@ _FINISHED_JOB = Job(
         events=f"{_URL}/events",
         result=f"{_URL}/result",
         manifest=f"{_URL}/manifest",
+        deliveries=f"{_URL}/deliveries",
     ),
     metadata={"shot": 7},
 )

@@ -53,6 +53,7 @@ class ReadinessService:
             store=present["store"],
             storage=present["storage"],
             dispatcher=present["dispatcher"],
+            deliverer=bool(workers.get(WorkerKind.DELIVERER)),
             auth=self._auth,
             caption_workers=_shown(workers.get(WorkerKind.CAPTION, ())),
             compose_workers=_shown(workers.get(WorkerKind.COMPOSE, ())),

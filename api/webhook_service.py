@@ -46,16 +46,18 @@ class WebhookService:
         return await self._deliveries.get(tenant, delivery_id, base_url)
 
     async def of_endpoint(
-        self, tenant: str, endpoint_id: str, limit: int, base_url: str
+        self, tenant: str, endpoint_id: str, limit: int, cursor: str | None, base_url: str
     ) -> DeliveryList:
-        """Raises ENDPOINT_NOT_FOUND."""
+        """Raises ENDPOINT_NOT_FOUND or INVALID_REQUEST."""
         await self.endpoints.get(tenant, endpoint_id)
-        return DeliveryList(data=await self._deliveries.of_endpoint(endpoint_id, limit, base_url))
+        return await self._deliveries.of_endpoint(endpoint_id, limit, cursor, base_url)
 
-    async def of_job(self, tenant: str, job_id: str, limit: int, base_url: str) -> DeliveryList:
-        """Raises JOB_NOT_FOUND or JOB_EXPIRED."""
+    async def of_job(
+        self, tenant: str, job_id: str, limit: int, cursor: str | None, base_url: str
+    ) -> DeliveryList:
+        """Raises JOB_NOT_FOUND, JOB_EXPIRED or INVALID_REQUEST."""
         await self._jobs.get(tenant, job_id)
-        return DeliveryList(data=await self._deliveries.of_job(job_id, limit, base_url))
+        return await self._deliveries.of_job(job_id, limit, cursor, base_url)
 
     async def delivery(self, tenant: str, delivery_id: str, base_url: str) -> Delivery:
         """Raises DELIVERY_NOT_FOUND."""

@@ -50,6 +50,7 @@ def job_summary(record: JobRecord, base_url: str) -> JobSummary:
             events=f"{url}/events",
             result=f"{url}/result",
             manifest=f"{url}/manifest",
+            deliveries=f"{url}/deliveries",
         ),
         metadata=record.spec.metadata,
     )

@@ -22,6 +22,8 @@ class Readiness(BaseModel):
     store: bool
     storage: bool
     dispatcher: bool
+    deliverer: bool
+    """Webhooks go out. No job needs it, so it is never `missing`; without one, they wait."""
     auth: Literal["required", "open"]
     """`open`: callers on the machine's own loopback addresses need no key."""
     caption_workers: tuple[WorkerReadiness, ...]

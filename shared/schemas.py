@@ -245,6 +245,8 @@ class JobUrls(StrictModel):
     events: str
     result: str
     manifest: str
+    deliveries: str
+    """The log of its webhooks."""
 
 
 class JobSummary(StrictModel):

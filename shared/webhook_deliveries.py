@@ -1,5 +1,7 @@
 """The log of deliveries, as their owners read it."""
 
+import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,8 +11,9 @@ from redis.asyncio import Redis
 
 from shared.errors import ErrorCode, GridscribeError
 from shared.keyspace import PREFIX, script_source
+from shared.list_cursor import cursor_of, place_of
 from shared.webhook_endpoints import endpoint_disabled
-from shared.webhooks import Delivery, DeliveryAttempt, DeliveryUrls
+from shared.webhooks import Delivery, DeliveryAttempt, DeliveryList, DeliveryUrls
 
 _ID = re.compile(r"msg_[0-9a-f]{32}", re.ASCII)
 
@@ -22,15 +25,22 @@ class DeliveryLog:
         self._redis = redis
         self._redeliver = redis.register_script(script_source("redeliver"))
 
-    async def of_job(self, job_id: str, limit: int, base_url: str) -> tuple[Delivery, ...]:
-        """Up to `limit` of a job that was seen to be the caller's, the newest first."""
-        return await self._listed(f"{PREFIX}job:{job_id}:deliveries", limit, base_url)
+    async def of_job(
+        self, job_id: str, limit: int, cursor: str | None, base_url: str
+    ) -> DeliveryList:
+        """A page of those of a job that was seen to be the caller's, the newest first.
+
+        Raises `GridscribeError` INVALID_REQUEST for a cursor that no page gave.
+        """
+        return await self._page(f"{PREFIX}job:{job_id}:deliveries", limit, cursor, base_url)
 
     async def of_endpoint(
-        self, endpoint_id: str, limit: int, base_url: str
-    ) -> tuple[Delivery, ...]:
-        """Up to `limit` of an endpoint that was seen to be the caller's, the newest first."""
-        return await self._listed(f"{PREFIX}endpoint:{endpoint_id}:deliveries", limit, base_url)
+        self, endpoint_id: str, limit: int, cursor: str | None, base_url: str
+    ) -> DeliveryList:
+        """The same of an endpoint that was seen to be the caller's."""
+        return await self._page(
+            f"{PREFIX}endpoint:{endpoint_id}:deliveries", limit, cursor, base_url
+        )
 
     async def get(self, tenant: str, delivery_id: str, base_url: str) -> Delivery:
         """Raises `GridscribeError` DELIVERY_NOT_FOUND."""
@@ -55,13 +65,44 @@ class DeliveryLog:
             case "disabled":
                 raise endpoint_disabled("its owner has not enabled it again")
 
-    async def _listed(self, index: str, limit: int, base_url: str) -> tuple[Delivery, ...]:
-        ids = cast("list[str]", await self._redis.zrevrange(index, 0, limit - 1))
-        return tuple(
-            _parsed(fields, attempts, base_url)
-            for fields, attempts in await self._read(ids)
-            if fields  # its log may have expired
+    async def _page(
+        self, index: str, limit: int, cursor: str | None, base_url: str
+    ) -> DeliveryList:
+        places, is_last = await self._places(index, limit, cursor)
+        found = await self._read([delivery_id for delivery_id, _ in places])
+        return DeliveryList(
+            data=tuple(
+                _parsed(fields, attempts, base_url)
+                for fields, attempts in found
+                if fields  # its log may have expired
+            ),
+            next_cursor=None if is_last else cursor_of(int(places[-1][1]), places[-1][0]),
         )
+
+    async def _places(
+        self, index: str, limit: int, cursor: str | None
+    ) -> tuple[list[tuple[str, float]], bool]:
+        """Ids and times behind the cursor, and whether no more are there. The entry that the cursor
+        names may be gone: what counts is its place."""
+        at, last = (math.inf, "") if cursor is None else place_of(cursor)
+        places: list[tuple[str, float]] = []
+        for offset in itertools.count(0, limit + 1):
+            reply = await self._redis.zrange(
+                index,
+                cast("int", at),  # the library's type; it passes on whatever is a number
+                "-inf",
+                byscore=True,
+                desc=True,
+                offset=offset,
+                num=limit + 1,
+                withscores=True,
+            )
+            batch = cast("list[tuple[str, float]]", reply)
+            # Those of one moment stand in the order of their ids.
+            places += [(it, when) for it, when in batch if when < at or it < last]
+            if len(places) > limit or len(batch) <= limit:
+                break
+        return places[:limit], len(places) <= limit
 
     async def _read(self, ids: Sequence[str]) -> list[tuple[dict[str, str], list[str]]]:
         async with self._redis.pipeline(transaction=False) as pipe:

@@ -131,6 +131,8 @@ class DeliveryList(StrictModel):
     """The newest first."""
 
     data: tuple[Delivery, ...]
+    next_cursor: str | None = None
+    """For `?cursor=`; None on the last page."""
 
 
 def host_of(url: str) -> str:

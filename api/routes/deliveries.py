@@ -12,16 +12,20 @@ from shared.webhooks import Delivery, DeliveryList
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
 
-@router.get("/jobs/{job_id}/deliveries", responses=documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED))
+@router.get(
+    "/jobs/{job_id}/deliveries",
+    responses=documented(Code.JOB_NOT_FOUND, Code.JOB_EXPIRED, Code.INVALID_REQUEST),
+)
 async def list_job_deliveries(
     job_id: str,
     services: FromServices,
     tenant: Tenant,
     base_url: BaseUrl,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
 ) -> DeliveryList:
     """What was told of a job and to whom, the newest first, with every attempt."""
-    return await services.webhooks.of_job(tenant, job_id, limit, base_url)
+    return await services.webhooks.of_job(tenant, job_id, limit, cursor, base_url)
 
 
 @router.get("/deliveries/{delivery_id}", responses=documented(Code.DELIVERY_NOT_FOUND))

@@ -127,16 +127,20 @@ async def test_webhook_endpoint(
     return delivery
 
 
-@router.get("/{endpoint_id}/deliveries", responses=documented(Code.ENDPOINT_NOT_FOUND))
+@router.get(
+    "/{endpoint_id}/deliveries",
+    responses=documented(Code.ENDPOINT_NOT_FOUND, Code.INVALID_REQUEST),
+)
 async def list_endpoint_deliveries(
     endpoint_id: str,
     services: FromServices,
     tenant: Tenant,
     base_url: BaseUrl,
     limit: Limit = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
 ) -> DeliveryList:
     """What was sent there, the newest first, with every attempt."""
-    return await services.webhooks.of_endpoint(tenant, endpoint_id, limit, base_url)
+    return await services.webhooks.of_endpoint(tenant, endpoint_id, limit, cursor, base_url)
 
 
 async def _read(body: Body, settings: Settings) -> bytes:

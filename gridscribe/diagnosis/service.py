@@ -31,6 +31,11 @@ def check_service(client: Client, own_version: str, *, must_be_there: bool) -> I
     yield ok("service", f"answers at {client.base_url}")
     for name in readiness.missing:
         yield problem(name, "the service has none that answers", _STARTS[name])
+    if readiness.store and not readiness.deliverer:
+        yield note(
+            *("deliverer", "the service has none: its webhooks wait"),
+            "start one where webhooks are wanted: python -m worker.deliverer",
+        )
     for kind, workers in (
         ("caption workers", readiness.caption_workers),
         ("compose workers", readiness.compose_workers),

@@ -140,10 +140,12 @@ def test_readiness_names_what_is_missing(
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["missing"] == ["dispatcher", "caption workers", "compose workers"]
+    assert answer.json()["deliverer"] is False
     for kind in WorkerKind:
         model = "starter" if kind is WorkerKind.CAPTION else None
         stamp = WorkerStamp(owner=f"{kind}-1", kind=kind, capacity=2, at=0, model=model)
         JobLifecycle(redis, api_settings, stamp.owner).stamp(stamp)
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert ready.json()["deliverer"] is True
     assert ready.json()["caption_workers"][0]["model"] == "starter"

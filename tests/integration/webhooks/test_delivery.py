@@ -192,7 +192,7 @@ def test_deleting_a_job_removes_its_deliveries(
     client.delete(f"/v1/jobs/{job_id}")
     assert client.get(f"/v1/deliveries/{delivery['id']}").status_code == 404
     log = client.get(f"/v1/webhook-endpoints/{endpoint['id']}/deliveries").json()
-    assert log == {"data": []}
+    assert log == {"data": [], "next_cursor": None}
     assert redis.keys("*delivery:*") + redis.keys("*due:*") == []
 
 

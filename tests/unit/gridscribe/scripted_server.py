@@ -83,7 +83,7 @@ def job_answer(status: str = "queued", code: int = 200, **changes: Any) -> Answe
         "progress": {"stage": "waiting", "done": 0, "total": 1},
         "attempts": 0,
         "spec": {},
-        "urls": {"self": "", "cancel": "", "result": "", "manifest": "", "events": ""},
+        "urls": dict.fromkeys(("self", "cancel", "result", "manifest", "events", "deliveries"), ""),
         **changes,
     }
     return Answer(code, json.dumps(job).encode(), {"Retry-After": "1"})

@@ -17,6 +17,7 @@ Doctor = Callable[..., dict[str, Any]]
 
 READY = {
     **{"ready": True, "missing": [], "store": True, "storage": True, "dispatcher": True},
+    "deliverer": True,
     **{"auth": "required", "caption_workers": [], "compose_workers": []},
 }
 MODELS = Answer(body=b'{"data": [{"name": "starter", "default": true}]}')
