@@ -62,10 +62,10 @@ def _text(seen: Observations, found: Sequence[Check]) -> str:
     share = seen.cores_of
     return f"""# Load
 
-`make bench-load` kept a deployment at saturation for {seen.seconds / 60:g} minutes and watched it:
-two API processes, one captioning worker with the starter model, one compose worker, a dispatcher, a
-store with its append-only file on disk, all on one machine of {seen.cores} cores. The service took
-{share["service"]:.0%} of them, the callers, whose pictures were drawn beforehand,
+`make bench-load` keeps a deployment at saturation, here for {seen.seconds / 60:g} minutes, and
+watches it: two API processes, one captioning worker with the starter model, one compose worker, a
+dispatcher, a store with its append-only file on disk, all on one machine of {seen.cores} cores. The
+service took {share["service"]:.0%} of them, the callers, whose pictures were drawn beforehand,
 {share["callers"]:.0%}, and whatever else ran there {share["others"]:.0%}.
 
 Four tenants want more than there is: `flood` sends jobs of 40 new pictures, `twin-a` and `twin-b`
@@ -144,7 +144,8 @@ def draw(seen: Observations, path: Path) -> None:
     for tenant in seen.tenants:
         jobs = [it for it in seen.finished if it.tenant == tenant]
         accepted, waited = [it.accepted / 60 for it in jobs], [it.waited for it in jobs]
-        panels["waits"].plot(accepted, waited, ".", markersize=4, label=tenant)
+        # As pixels: thousands of dots would make the file large.
+        panels["waits"].plot(accepted, waited, ".", markersize=4, label=tenant, rasterized=True)
     panels["waits"].legend()
     _label(panels["waits"], "queue wait of jobs, s, by acceptance")
     for name in sorted(seen.samples[0].memory):
@@ -153,7 +154,7 @@ def draw(seen: Observations, path: Path) -> None:
     panels["memory"].set_yscale("log")
     panels["memory"].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=7)
     _label(panels["memory"], "MB in memory")
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, dpi=200)
 
 
 def _label(axes: Axes, title: str) -> None:
