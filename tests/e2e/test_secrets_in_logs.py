@@ -12,6 +12,7 @@ from PIL import Image
 from redis import Redis
 
 from shared.api_keys import ApiKeys
+from shared.webhook_signature import new_secret
 from tests.fixtures.cluster import STORE_PASSWORD, Cluster, Sizes
 from tests.fixtures.s3 import Bucket
 
@@ -34,7 +35,7 @@ def test_no_process_writes_a_secret(bucket: Bucket, tmp_path: Path, log_format: 
     }
     cluster = Cluster(
         tmp_path,
-        Sizes(apis=1, captions=1),
+        Sizes(apis=1, captions=1, deliverers=1),
         environment,
         log=lambda _, line: lines.append(line),
         caption_app="tests.fixtures.quick_worker",
@@ -61,15 +62,22 @@ def use_everything(client: httpx.Client, key: str) -> set[str]:
     client.headers["Authorization"] = f"Bearer {key}"
     presigned = client.post("/v1/uploads/presign", json={"name": "a.png"}).json()
     httpx.put(presigned["url"], content=picture()).raise_for_status()
+    secret = new_secret()
+    hook = {"url": f"https://studio.example/hook?token={SIGNATURE}", "secret": secret}
     made = client.post(
         "/v1/jobs",
-        json={"spec": {"use_clip": True}, "images": [{"upload_id": presigned["upload_id"]}]},
+        json={
+            "spec": {"use_clip": True, "webhook": hook},
+            "images": [{"upload_id": presigned["upload_id"]}],
+        },
     )
     assert made.status_code == 202, made.text
     job = made.json()
     while job["status"] in ("queued", "running"):
         job = client.get(f"/v1/jobs/{job['id']}").json()
     assert job["status"] == "succeeded", job
+    while not client.get(job["urls"]["deliveries"]).json()["data"][0]["attempts"]:
+        pass
     link = client.get(job["urls"]["result"]).headers["Location"]
     endpoint = client.post("/v1/webhook-endpoints", json={"url": "https://studio.example/"})
     farm = {"name": "farm", "adapter": "cloudevents", "auth": "bearer"}
@@ -85,7 +93,7 @@ def use_everything(client: httpx.Client, key: str) -> set[str]:
         for pair in urlsplit(url).query.split("&")
         if pair.startswith("X-Amz-Signature=")
     }
-    return signatures | {endpoint.json()["secret"], source.json()["secret"]}
+    return signatures | {secret, endpoint.json()["secret"], source.json()["secret"]}
 
 
 def picture() -> bytes:
