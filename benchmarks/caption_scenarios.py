@@ -232,3 +232,19 @@ def memory_curve(inputs: Inputs, images: int) -> list[tuple[int, float]]:
             time.sleep(0.05)
         curve.append((done, started.caption_memory() / 1e6))
     return curve
+
+
+def flatness(curve: Sequence[tuple[int, float]]) -> Figure:
+    """Mean memory over the last third of the images, against the third before.
+
+    The first third is for warming up: pools of threads, and arenas of the allocator for each.
+    """
+    images = curve[-1][0]
+    thirds = [
+        [megabytes for done, megabytes in curve if low < 3 * done / images <= low + 1]
+        for low in (1, 2)
+    ]
+    middle, last = (statistics.mean(each) for each in thirds)
+    figure = Figure("last third over the middle third", "", aim=1.03, at_most=True)
+    figure.values.append(last / middle)
+    return figure

@@ -20,6 +20,7 @@ from benchmarks.caption_inputs import jpegs, pngs, random_model
 from benchmarks.caption_scenarios import (
     Figure,
     Inputs,
+    flatness,
     idle_overhead,
     memory_curve,
     new_vocabulary,
@@ -70,6 +71,7 @@ def main() -> None:
     curve = memory_curve(inputs, arguments.memory_images)
     console.print(f"\nMemory over {arguments.memory_images} JPEGs of 4000 x 3000\n")
     console.print("\n".join(curve_table(curve)), markup=False)
+    show("Memory of the captioning worker", [flatness(curve)])
     agreed = agreements(data)
     console.print("\nLabels against fp32\n\n" + "\n".join(agreement_table(agreed)), markup=False)
     found = {
