@@ -27,6 +27,9 @@ def main() -> None:
         factory=True,
         host=options.host,
         port=options.port,
+        http="api.http_protocol:BoundedProtocol",
+        ws="none",
+        server_header=False,
         log_level="warning",
         timeout_graceful_shutdown=options.grace,
     )

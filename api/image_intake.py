@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from api.archives import DAMAGE, Archive, looks_like_archive, open_archive
 from api.byte_streams import from_file, look_ahead, read_whole
+from api.cleanup import to_the_end
 from api.file_names import clean_name
 from api.image_storing import store_image
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
@@ -138,12 +139,11 @@ class ImageIntake:
             raise
 
     async def discard(self) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await to_thread.run_sync(self._storage.delete_prefix, job_prefix(self.job_id))
-            except (OSError, StorageError):
-                # The caller must hear of the error that led here, not of this one.
-                _log.exception("files of the refused job %s could not be deleted", self.job_id)
+        try:
+            await to_the_end(self._storage.delete_prefix, job_prefix(self.job_id))
+        except (OSError, StorageError):
+            # The caller must hear of the error that led here, not of this one.
+            _log.exception("files of the refused job %s could not be deleted", self.job_id)
 
     @contextlib.contextmanager
     def _located(self, location: str) -> Iterator[None]:

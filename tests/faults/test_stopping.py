@@ -11,6 +11,7 @@ from gridscribe.client import Client
 from shared.schemas import Job
 from tests.fixtures.deployment import Deployment, wait_until
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
+from tests.fixtures.half_sent import half_sent
 
 pytestmark = pytest.mark.faults
 
@@ -74,10 +75,41 @@ def test_a_worker_ended_in_haste_loses_nothing(
     check_done_once(service, client, job, captioned=name == "caption")
 
 
-def test_api_and_dispatcher_end_cleanly(service: Deployment) -> None:
-    for name in ("dispatcher", "api"):
-        assert service.stop(name) == 0
-        service.start(name)
+def test_a_dispatcher_told_to_stop_publishes_what_it_has_leased(
+    service: Deployment, client: Client
+) -> None:
+    # A lease that does not run out: what was leased was published.
+    service.start("dispatcher", failpoints="dispatch.before_publish=sleep:2*1", lease_seconds=3600)
+    job = client.jobs.create(pictures(24), CAPTIONED)
+    wait_until(lambda: service.redis().zcard("{gridscribe}:leases:caption") == 3)
+    assert service.stop("dispatcher") == 0
+    wait_until(lambda: service.record(job.id).get("captions_done") == "24")
+    service.start("dispatcher")
+    assert check_done_once(service, client, job).attempts == 1
+
+
+def test_an_api_told_to_stop_takes_the_upload_that_is_under_way(
+    service: Deployment, client: Client
+) -> None:
+    with half_sent(service) as submission:
+        service["api"].send(Signals.SIGTERM)
+        time.sleep(1)
+        assert b" 202 " in submission.finish()
+    assert service["api"].wait() == 0
+    service.start("api")
+    assert client.jobs.wait(submission.job_id, timeout=60).status == "succeeded"
+
+
+def test_an_api_told_to_stop_waits_for_no_upload_that_stalls_and_leaves_none_of_its_files(
+    service: Deployment,
+) -> None:
+    with half_sent(service) as submission:
+        told = time.monotonic()
+        service["api"].send(Signals.SIGTERM)
+        assert service["api"].wait() == 0
+        assert time.monotonic() - told < 15, "five seconds of grace, and what a busy machine adds"
+        service.start("api")
+        assert not list((service.storage / "jobs" / submission.job_id).glob("inputs/*"))
 
 
 def test_a_rolling_restart_under_load_loses_no_request_and_no_job(

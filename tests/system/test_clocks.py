@@ -5,7 +5,6 @@ that counts.
 """
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from shared.job_spec import JobSpec, JobWebhook
 from shared.webhook_signature import new_secret, verify
 from tests.fixtures.deployment import ROOT, Deployment, wait_until
 from tests.fixtures.fault_jobs import CAPTIONED, begun, check_done_once, pictures
+from tests.fixtures.half_sent import half_sent
 from tests.fixtures.webhook_receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -128,27 +128,13 @@ def test_no_file_of_a_submission_under_way_is_swept(
     front.jump_to(BEHIND)
     back.jump_to(AHEAD)
     service.start("api", environment=front.environment)
-    request = httpx.Request(
-        "POST",
-        f"{service.base_url}/v1/jobs",
-        data={"spec": "{}"},
-        files=[("images", (name, data, "image/png")) for name, data in pictures(4)],
-        headers={"Connection": "close"},
-    )
-    body = request.read()
-    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-    with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(f"POST /v1/jobs HTTP/1.1\r\n{head}\r\n".encode() + body[:-200])
-        wait_until(lambda: len(list((service.storage / "jobs").glob("*/inputs/*"))) % 4 == 3)
+    with half_sent(service) as submission:
         for _ in range(2):  # each looks for files without a record as it starts
             service.start("dispatcher-2", environment=back.environment)
             wait_until(lambda: service.redis().zcard("{gridscribe}:orphans") == 1)
         service.stop("dispatcher-2")
-        connection.sendall(body[-200:])
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert b" 202 " in answer.splitlines()[0]
-    [job] = [job for job in client.jobs.list() if not job.status.is_terminal]
-    assert client.jobs.wait(job.id, timeout=60).status == "succeeded"
+        assert b" 202 " in submission.finish()
+    assert client.jobs.wait(submission.job_id, timeout=60).status == "succeeded"
 
 
 def test_a_webhook_carries_the_stores_time(client: Client, receiver: Receiver) -> None:
