@@ -40,7 +40,7 @@ class PlaceSettings(_Group):
         default="redis://127.0.0.1:6379/0",
         validation_alias=AliasChoices("GRIDSCRIBE_REDIS_URL", "REDIS_URL"),
     )
-    """The Redis or Valkey that keeps jobs: `redis://`, `rediss://` or `unix:///path`.
+    """The Redis (7 or newer) or Valkey that keeps jobs: `redis://`, `rediss://` or `unix:///path`.
     `REDIS_URL` is read where it is not set. In production turn its append-only file on and
     set `maxmemory-policy noeviction`.
     """

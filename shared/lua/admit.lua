@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Who calls, and may they call now: one round trip for the requests that come together.
 -- The digests of their keys follow the limit; for each returns {outcome, tenant, milliseconds to wait}.
 local requests_per_minute = tonumber(ARGV[1])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Extends the lease of the attempt that holds it, and only that one.
 -- Returns 'held', 'canceled' (stop soon) or 'lost' (stop: somebody else may have it now).
 local id, unit, attempt, owner, lease_ms, done = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Cancels jobs that are not over by the time their callers have set; returns their ids.
 local limit, canceled = tonumber(ARGV[1]), {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, 'LIMIT', 0, limit)) do

@@ -1,3 +1,4 @@
+#!lua
 -- Sets fields of a tenant's endpoint; 0 where it has none of this id. `disabled` is '1', '0' or ''.
 local id, tenant, fields, disabled = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), ARGV[4]
 if redis.call('HGET', endpoint_key(id), 'tenant') ~= tenant then return 0 end

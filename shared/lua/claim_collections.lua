@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Leases up to `most` collections that are due to the process that asks, and returns their ids.
 -- What comes for their jobs from now on is gathered anew.
 local owner, lease_ms, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends a collection, for the process that has it: with a grid, or with the reason why there is none.
 local id, owner, outcome, detail, grid = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local it = redis.call('HMGET', collection_key(id), 'owner', 'source', 'job')

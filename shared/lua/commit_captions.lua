@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- ARGV: job, unit, attempt, owner, then one caption a position of the unit.
 local id, unit, attempt, owner = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not held_unit(id, unit, attempt, owner) then return 'lost' end

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A cancel that was answered wins over a sheet that comes later: one terminal state, never two.
 local id, unit, attempt, owner, result, labeled, warnings, composed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 -- The same commit, sent again because its answer was lost with a connection.

@@ -1,6 +1,10 @@
 -- Shared by every script. One clock: Redis's own, in milliseconds. The life of a job and of a unit
 -- of work is drawn in docs/architecture.md.
 --
+-- Each script's first line says what it may do in a store that is full. Without flags it is refused
+-- there as a whole, before its first write: it would bring something new. `allow-oom` goes on, with the
+-- little room that it takes: it carries on, or ends, what was accepted. `no-writes` only reads.
+--
 -- job:ID            hash, the record       job:ID:images    hash, index -> SourceImage
 -- job:ID:units      hash, unit -> state    job:ID:pending   zset, units nobody works on
 -- job:ID:captions   hash, position -> ImageCaption

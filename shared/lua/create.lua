@@ -1,3 +1,4 @@
+#!lua
 local id, tenant, fields, images, units = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local idempotency_key, fingerprint, idempotency_ttl = ARGV[6], ARGV[7], ARGV[8]
 local max_jobs, max_tenant_jobs = tonumber(ARGV[9]), ARGV[10]

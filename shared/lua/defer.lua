@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- An attempt that met something which is neither its fault nor its job's, as a full disk: it is made
 -- again after a pause, however often that takes.
 local id, unit, attempt, owner, pause_ms, max_attempts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Moves on the time at which a collection is looked at again: a beat of the process that has it, or
 -- its next try.
 local id, owner, wait_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])

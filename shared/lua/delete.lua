@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- From here on nobody sees the job. Its record goes once its files are gone, and these once no
 -- worker has the job any more (finish, forget.lua).
 local id, tenant = ARGV[1], ARGV[2]

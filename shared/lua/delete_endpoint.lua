@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes a tenant's endpoint and stops what waits for it; what was sent stays in the logs.
 local id, tenant, keep_ms = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('HGET', endpoint_key(id), 'tenant') ~= tenant then return 0 end

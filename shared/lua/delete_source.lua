@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Forgets a source with everything that waits for it; grids that were made stay.
 local id, tenant = ARGV[1], ARGV[2]
 if redis.call('HGET', source_key(id), 'tenant') ~= tenant then return 0 end

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Grants leases for up to `room` units of one kind: tenants take turns, and so do a tenant's jobs.
 -- Safe in any number of dispatchers at once. Returns {job, unit, attempt} for each grant.
 local kind, room, window, lease_ms, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Marks jobs whose time is over and returns every marked one whose files may still be there.
 local limit = tonumber(ARGV[1])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', NOW, 'LIMIT', 0, limit)) do

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- An attempt that ended in an error. A code fails the job at once; without one the unit is tried
 -- again after a pause that doubles, for what is in its way (a full disk, say) may pass.
 local id, unit, attempt, owner, code, detail, max_attempts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The files of an expired job are gone: what stays for `keep_ms` is the fact that it once was; of a
 -- deleted one nothing stays.
 local id, keep_ms = ARGV[1], ARGV[2]

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- A page of a tenant's jobs, newest first, from behind the place (score, last). However few of them
 -- have the wanted status, one call looks at `reach` jobs at most, and it takes no more than a page's
 -- worth of bytes. Returns {score, last, id...}; the first two are '' where no job is left.

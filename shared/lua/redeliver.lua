@@ -1,3 +1,4 @@
+#!lua
 -- Begins a delivery anew, under the id that it had. Returns why it cannot, or nil.
 local id, tenant = ARGV[1], ARGV[2]
 local known = redis.call('HMGET', delivery_key(id), 'tenant', 'lane', 'endpoint', 'job')

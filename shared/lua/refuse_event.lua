@@ -1,3 +1,4 @@
+#!lua
 -- Notes that something came for a source and was not taken. Anybody can send such, so the owner gets
 -- a number and the last reason, and no line in the log.
 local id, adapter, detail = ARGV[1], ARGV[2], ARGV[3]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The end of a reservation of which no job came; create.lua ends the others.
 local id, tenant, key = ARGV[1], ARGV[2], ARGV[3]
 local remembered = P .. 'idempotency:' .. tenant .. ':' .. key

@@ -1,3 +1,4 @@
+#!lua
 -- Keeps an idempotency key for one request while it is being accepted; 0 if another one has it.
 local id, tenant, key, ttl_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local remembered = P .. 'idempotency:' .. tenant .. ':' .. key

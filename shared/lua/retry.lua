@@ -1,3 +1,4 @@
+#!lua
 -- Begins a failed or canceled job anew. Returns 'retried', why it may not be queued and the limit
 -- it met, or the status that does not allow it.
 local id, tenant, units = ARGV[1], ARGV[2], cjson.decode(ARGV[3])

@@ -1,3 +1,4 @@
+#!lua
 -- A new secret for a tenant's endpoint; the one before signs beside it for `overlap_ms`. Returns until
 -- when, or nil where there is no such endpoint.
 local id, tenant, secret, overlap_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])

@@ -1,3 +1,4 @@
+#!lua
 -- A new endpoint of a tenant; 'full' where there are `most` already.
 local id, tenant, most, fields = ARGV[1], ARGV[2], tonumber(ARGV[3]), cjson.decode(ARGV[4])
 if redis.call('ZCARD', P .. 'endpoints:' .. tenant) >= most then return 'full' end

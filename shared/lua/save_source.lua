@@ -1,3 +1,4 @@
+#!lua
 -- Keeps a source: 'created', or 'replaced' where it is there and the tenant's own. Refused with
 -- 'full' where it would be one too many, with 'unknown' where it is to be replaced and is not there.
 -- `secret` is '=' to leave the one there is.

@@ -1,3 +1,4 @@
+#!lua
 -- Saves one of a tenant's templates: 'created' or 'replaced'; refused with 'exists' where `replace`
 -- is not '1', and with 'full' where it would be more than `most`.
 local tenant, name, template, replace, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

@@ -1,3 +1,4 @@
+#!lua
 -- Remembers an upload for a while; its file is swept a little later than its record. Returns until
 -- when, or what it would go over.
 local name, image, key, ttl_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- What became of an attempt: 'delivered', 'refused' (answered, but not with success), 'unanswered' or
 -- 'gone'. `delay_ms` is the pause before the next one, empty where there is none.
 -- Returns the delivery's state now, or 'lost' where the attempt no longer holds it.

@@ -1,3 +1,4 @@
+#!lua
 -- Notes that files without a record were seen; returns those names that were first seen `age_ms` ago
 -- or earlier. A younger one may belong to a submission that is still being accepted. What has become
 -- known, or was removed, is forgotten after `keep_ms`.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A process's sign of progress, timed by Redis's clock. Stamps older than `keep_ms` are swept.
 local owner, stamp, keep_ms = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3])
 stamp.at = NOW / 1000

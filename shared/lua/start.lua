@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Begins an attempt: refused unless it is the attempt that was granted and nobody has begun it.
 -- Returns {spec} and, for a caption unit, its images in order.
 local id, unit, attempt, owner, lease_ms, known_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Grants leases for up to `room` deliveries that are due, in turns over lanes; a lane has at most
 -- `cap` under way, and one while its receiver does not answer. Safe in any number of deliverers.
 -- Returns the time, then {id, attempt, failures, event, job, created_at, url, secrets, about} for each.

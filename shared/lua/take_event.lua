@@ -1,3 +1,4 @@
+#!lua
 -- Takes one event of a source, once. Returns {outcome, milliseconds to wait}: 'accepted',
 -- 'duplicate', 'ignored'; refused with 'unknown', 'limited' or 'full'.
 --

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Of each job, named in the words that follow the first: the values of its record's fields, which the
 -- first names, and its rank in the queue.
 local names, views = {}, {}

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- What waits: units of either kind for a worker, and deliveries that are due. {caption, compose, due}
 -- Two look-ups for each unfinished job.
 local waiting = {caption = 0, compose = 0}

@@ -43,6 +43,23 @@ def test_the_delivery_of_a_killed_deliverer_goes_out_when_its_lease_ends(
     assert json.loads(message["body"])["data"]["id"] == job_id
 
 
+def test_a_deliverer_told_to_stop_ends_the_attempt_that_is_under_way(
+    client: httpx.Client, worker: JobLifecycle, webhook_settings: Settings, receiver: Receiver
+) -> None:
+    make_endpoint(client, receiver.url("/slow/stopped?seconds=2"), events=["job.failed"])
+    job_id = new_job(client)
+    deliverer = start_deliverer(webhook_settings)
+    try:
+        fail(worker)
+        eventually(lambda: receiver.received("/slow/stopped"))
+    finally:
+        deliverer.terminate()
+        assert deliverer.wait(15) == 0
+    [delivery] = deliveries_of(client, job_id)
+    assert delivery["state"] == "delivered"
+    assert receiver.count("/slow/stopped") == 1
+
+
 def _has_arrived(receiver: Receiver, count: int) -> bool:
     return receiver.count("/ok/of-ten") >= count
 
