@@ -24,5 +24,11 @@ def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Templ
     check_vocabulary(spec, settings)
     counts = request.axis_counts
     axes = axes_of_size(counts.rows, counts.cols, request.count) if counts else None
-    layout = plan_sheet(spec, request.count, max_pixels=settings.max_sheet_pixels, axes=axes)
+    layout = plan_sheet(
+        spec,
+        request.count,
+        max_pixels=settings.max_sheet_pixels,
+        axes=axes,
+        label_lines=request.label_lines,
+    )
     return preview_of(layout)

@@ -1,13 +1,13 @@
 """Where everything stands on a sheet: pure arithmetic, so that the API can answer before any work.
 
-No text is measured here. A caption band is as high as the spec alone makes it, and rendering fits
-the labels into it.
+No text is measured here. A caption band is as high as the spec alone lets it become, or has room
+for the lines that whoever has measured the labels asks for; rendering fits the labels into it.
 """
 
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn, Self
 
 from shared.axes import AxisPlan
@@ -89,7 +89,12 @@ class SheetLayout:
 
 
 def plan_sheet(
-    spec: JobSpec, count: int, *, max_pixels: int, axes: AxisPlan | None = None
+    spec: JobSpec,
+    count: int,
+    *,
+    max_pixels: int,
+    axes: AxisPlan | None = None,
+    label_lines: int | None = None,
 ) -> SheetLayout:
     """Lay out `count` images row by row on as many pages as `spec` lets them take.
 
@@ -101,6 +106,9 @@ def plan_sheet(
     Args:
         max_pixels: Most pixels of one page, whatever its format.
         axes: Of these `count` images; it decides rows, columns and pages instead of the spec.
+        label_lines: Lines for which a band below the pictures has room, up to `caption_lines`; None
+            for as many as these. It makes cells and pages lower; rows, columns, the number of
+            pages and what is refused never depend on it.
 
     Raises:
         GridscribeError: `images_do_not_fit` or `sheet_too_large`, saying what would fit.
@@ -109,9 +117,10 @@ def plan_sheet(
         raise ValueError("a sheet needs at least one image")
     geometry = _Geometry.of(spec, axes)
     if axes is not None:
-        return _plan_plot(spec, geometry, axes, max_pixels)
+        return _plan_plot(spec, geometry, axes, max_pixels, label_lines)
     rows, cols = _grid(spec, count, geometry, max_pixels)
     _check_size(spec, geometry, rows, cols, max_pixels)
+    geometry = geometry.with_band(spec, label_lines)
     capacity = rows * cols
     page_count = math.ceil(count / capacity)
     pages = []
@@ -131,11 +140,16 @@ def plan_sheet(
 
 
 def _plan_plot(
-    spec: JobSpec, geometry: "_Geometry", axes: AxisPlan, max_pixels: int
+    spec: JobSpec,
+    geometry: "_Geometry",
+    axes: AxisPlan,
+    max_pixels: int,
+    label_lines: int | None,
 ) -> SheetLayout:
     rows, cols = len(axes.rows.values), len(axes.cols.values)
     is_grid = None not in (axes.rows.column, axes.cols.column)  # else a row just ends
     _check_size(spec, geometry, rows, cols, max_pixels, axes)
+    geometry = geometry.with_band(spec, label_lines)
     pages: list[ManifestPage] = []
     cells: list[CellPlace] = []
     headers: list[HeaderPlace] = []
@@ -197,7 +211,7 @@ class _Geometry:
                 one_line = line_height(spec.font_size) + 2 * padding
                 band_height = min(lines + 2 * padding, max(height // 2, one_line), height)
             case LabelPosition.BAND:
-                band_height = lines + 2 * padding
+                band_height = _band_height(spec, caption_lines(spec))
         return cls(
             width=width,
             picture_height=height,
@@ -209,6 +223,12 @@ class _Geometry:
             font_size=spec.font_size,
             headers=header_sizes(spec, axes),
         )
+
+    def with_band(self, spec: JobSpec, lines: int | None) -> Self:
+        """The same with bands for so many lines, where they are below the pictures."""
+        if lines is None or self.band_overlaps or not self.band_height:
+            return self
+        return replace(self, band_height=min(self.band_height, _band_height(spec, max(1, lines))))
 
     @property
     def cell_height(self) -> int:
@@ -265,6 +285,10 @@ class _Geometry:
             picture=Box(x=x, y=y, width=self.width, height=self.picture_height),
             band=band,
         )
+
+
+def _band_height(spec: JobSpec, lines: int) -> int:
+    return lines * line_height(spec.font_size) + 2 * text_padding(spec.font_size)
 
 
 def _header_height(spec: JobSpec) -> int:

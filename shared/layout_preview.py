@@ -22,6 +22,9 @@ class PreviewRequest(StrictModel):
     spec: JobSpec = JobSpec()
     count: Annotated[int, Field(ge=1)]
     """Images the sheet is to hold."""
+    label_lines: Annotated[int, Field(ge=1)] | None = None
+    """Lines that the longest label takes. Without it bands below the pictures are as high as they
+    may become; where labels are short, those of the sheet are lower, and so are its pages."""
     axis_counts: AxisCounts | None = None
     """For an X/Y plot. Its headers are taken for short: real ones may need a little more room."""
 

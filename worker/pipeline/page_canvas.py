@@ -187,5 +187,8 @@ class PageCanvas:
 
 def text_room(box: Box, font_size: int) -> tuple[int, int]:
     """Width and height that a text may take within its box, whose padding follows `font_size`."""
-    padding = text_padding(font_size)
-    return max(1, box.width - padding), max(1, box.height - padding)
+    return text_width(box.width, font_size), max(1, box.height - text_padding(font_size))
+
+
+def text_width(box_width: int, font_size: int) -> int:
+    return max(1, box_width - text_padding(font_size))

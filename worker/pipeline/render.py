@@ -14,17 +14,17 @@ from PIL import Image
 
 from shared.errors import ErrorCode, GridscribeError, UnreadableImageError
 from shared.job_spec import JobSpec
-from shared.layout import CellPlace, SheetLayout, plan_sheet
+from shared.layout import CellPlace, SheetLayout, caption_lines, plan_sheet
 from shared.schemas import Box, JobWarning, LabelSource, Manifest, ManifestImage, ScoredTerm
 from worker.pipeline.arrangement import arrange
 from worker.pipeline.manifest_text import manifest_of_page
-from worker.pipeline.page_canvas import PageCanvas, text_room
+from worker.pipeline.page_canvas import PageCanvas, text_room, text_width
 from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_first_frame, resized
 from worker.pipeline.preprocessing import decode_target, preprocess
 from worker.pipeline.sheet_formats import sheet_writer
 from worker.pipeline.sheet_writer import RenderedPage
-from worker.pipeline.typeface import Weight
-from worker.pipeline.typography import clean_text, common_size
+from worker.pipeline.typeface import Weight, typeface
+from worker.pipeline.typography import clean_text, common_size, most_lines
 
 LOOK_AHEAD = 2
 """Pictures a thread that may be decoded and waiting for their place."""
@@ -97,8 +97,14 @@ def render_sheet(
     """
     arrangement = arrange(spec, entries, threads=threads, stop=stop)
     stacks = arrangement.stacks
-    layout = plan_sheet(spec, len(stacks), max_pixels=max_pixels, axes=arrangement.axes)
     labels = [clean_text(entries[shown].label) for shown, *_ in stacks]
+    layout = plan_sheet(
+        spec,
+        len(stacks),
+        max_pixels=max_pixels,
+        axes=arrangement.axes,
+        label_lines=_label_lines(spec, labels),
+    )
     label_size = _label_size(spec, layout, labels)
     images: list[ManifestImage] = []
     warnings: list[JobWarning] = []
@@ -171,6 +177,13 @@ def _page(
         if gap.page == number:
             canvas.draw_gap(gap.box)
     return canvas
+
+
+def _label_lines(spec: JobSpec, labels: Sequence[str]) -> int:
+    """Lines that the longest label takes at the size that was asked for."""
+    width = text_width(spec.cell_size[0], spec.font_size)
+    face = typeface(Weight.REGULAR, spec.font_size)
+    return most_lines(labels, face, width, caption_lines(spec))
 
 
 def _label_size(spec: JobSpec, layout: SheetLayout, labels: Sequence[str]) -> int:

@@ -87,6 +87,16 @@ def lines_within(height: int, font_size: int) -> int:
     return max(1, height // line_height(font_size))
 
 
+def most_lines(texts: Sequence[str], face: Typeface, width: int, bound: int) -> int:
+    """Lines that the longest of `texts` takes within `width` pixels; `bound` where it is more."""
+    most = 0
+    for text in texts:
+        most = max(most, len(list(islice(_wrapped(text, face, width), bound))))
+        if most == bound:
+            break
+    return most
+
+
 def common_size(texts: Sequence[str], weight: Weight, room: tuple[int, int], asked: int) -> int:
     """The largest font size up to `asked` at which all `texts` fit into `room` (width, height).
 

@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from shared.settings import Settings
+from shared.text_metrics import line_height
 from tests.integration.api.served import image_part, serving, submit
 
 
@@ -94,6 +95,19 @@ def test_a_preview_gives_the_geometry_without_a_job(
     assert sheet["cells"][1]["picture"] == {"x": 120, "y": 10, "width": 100, "height": 50}
     assert sheet["cells"][1]["label"] is None
     assert_nothing_is_left()
+
+
+def test_a_preview_that_knows_the_lines_of_labels_makes_their_bands_so_high(
+    client: httpx.Client,
+) -> None:
+    def heights(**known: int) -> tuple[int, int]:
+        body = {"spec": {"labels": ["a", "b"], "rows": 1}, "count": 2, **known}
+        sheet = client.post("/v1/preview", json=body).json()
+        return sheet["cells"][0]["label"]["height"], sheet["pages"][0]["height"]
+
+    band, page = heights()
+    assert heights(label_lines=1) == (band - 2 * line_height(16), page - 2 * line_height(16))
+    assert heights(label_lines=3) == heights(label_lines=99) == (band, page)
 
 
 def test_a_preview_of_an_xy_plot_needs_no_values(client: httpx.Client) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageStat
 
-from shared.job_spec import JobSpec
+from shared.axes import AxisPlan
+from shared.job_spec import JobSpec, LabelPosition
+from shared.layout import SheetLayout, caption_lines, plan_sheet
 from shared.schemas import Box
+from shared.text_metrics import line_height, text_padding
 from worker.pipeline.render import RenderedSheet, SheetEntry, render_sheet
 
 COLORS = [(40 + 15 * i, 250 - 14 * i, (90 * i) % 256) for i in range(14)]
@@ -39,6 +42,19 @@ def rendered(folder: Path, entries: Sequence[SheetEntry], **fields: Any) -> Rend
 def page(sheet: RenderedSheet, number: int = 1) -> Image.Image:
     with Image.open(sheet.pages[number - 1].path) as image:
         return image.convert("RGB")
+
+
+def planned(sheet: RenderedSheet, spec: JobSpec, axes: AxisPlan | None = None) -> SheetLayout:
+    """The layout with as many lines a label as the manifest's cells have room for."""
+    first = sheet.manifest.images[0].cell
+    band = first.height - spec.cell_size[1] - 2 * text_padding(spec.font_size)
+    lines, rest = divmod(band, line_height(spec.font_size))
+    has_band = spec.label_position is LabelPosition.BAND
+    assert not has_band or (rest == 0 and 1 <= lines <= caption_lines(spec))
+    shown = sum(placed.stacked_on is None for placed in sheet.manifest.images)
+    return plan_sheet(
+        spec, shown, max_pixels=10**8, axes=axes, label_lines=lines if has_band else None
+    )
 
 
 def cut(image: Image.Image, box: Box) -> Image.Image:

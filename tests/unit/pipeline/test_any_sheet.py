@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.job_spec import Axes, JobSpec, LabelPosition, Overflow, ResizeMode
-from shared.layout import SheetLayout, plan_sheet
+from shared.layout import SheetLayout
 from shared.schemas import Box
 from tests.unit.boxes import contains, overlap
-from tests.unit.pipeline.sheets import COLORS, cut, drawn_outside, encoded, entry, page
+from tests.unit.pipeline.sheets import COLORS, cut, drawn_outside, encoded, entry, page, planned
 from worker.pipeline.arrangement import arrange
 from worker.pipeline.render import RenderedSheet, SheetEntry, render_sheet
 
@@ -68,7 +68,7 @@ def test_no_image_is_lost_and_the_manifest_tells_where_each_is(
     entries = made(pictures, label)
     sheet = render_sheet(spec, entries, tmp_path, max_pixels=ROOMY)
     arrangement = arrange(spec, entries, threads=1, stop=lambda: False)
-    layout = plan_sheet(spec, len(arrangement.stacks), max_pixels=ROOMY, axes=arrangement.axes)
+    layout = planned(sheet, spec, arrangement.axes)
 
     assert [placed.index for placed in sheet.manifest.images] == list(range(len(entries)))
     shown = [placed for placed in sheet.manifest.images if placed.stacked_on is None]

@@ -8,7 +8,6 @@ from PIL import Image, ImageEnhance
 
 import gridscribe
 from shared.job_spec import JobSpec
-from shared.layout import plan_sheet
 from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,
@@ -19,6 +18,7 @@ from tests.unit.pipeline.sheets import (
     is_plain,
     page,
     plain,
+    planned,
     rendered,
 )
 from worker.pipeline.arrangement import Arrangement, arrange
@@ -185,7 +185,7 @@ def test_a_plot_shows_each_image_at_its_values_and_marks_the_gaps(tmp_path: Path
         {"cell_size": (64, 48), "margin": 7, "font_size": 10, "axes": axes}
     )
     plan = arrange(spec, entries, threads=1, stop=lambda: False).axes
-    layout = plan_sheet(spec, 3, max_pixels=10**8, axes=plan)
+    layout = planned(sheet, spec, plan)
     (gap,) = layout.gaps
     field = cut(image, gap.box)
     assert brightest(field) < 255

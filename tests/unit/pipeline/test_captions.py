@@ -7,6 +7,7 @@ from PIL import Image
 from shared.job_spec import JobSpec, LabelPosition
 from shared.layout import plan_sheet
 from shared.smart_labels import smart_labels
+from shared.text_metrics import line_height, text_padding
 from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,
@@ -16,6 +17,7 @@ from tests.unit.pipeline.sheets import (
     is_plain,
     page,
     plain,
+    planned,
     rendered,
 )
 from worker.pipeline.render import render_sheet
@@ -29,12 +31,41 @@ def test_a_label_never_leaves_its_band(
     tmp_path: Path, label: str, cell_size: tuple[int, int]
 ) -> None:
     spec = JobSpec(cell_size=cell_size, margin=3, font_size=14, cols=2)
-    render_sheet(spec, plain(4, cell_size, label), tmp_path, max_pixels=10**8)
-    layout = plan_sheet(spec, 4, max_pixels=10**8)
+    sheet = render_sheet(spec, plain(4, cell_size, label), tmp_path, max_pixels=10**8)
+    layout = planned(sheet, spec)
     with Image.open(tmp_path / "page-1.png") as image:
         bands = [cell.band for cell in layout.cells if cell.band]
         assert all(cut(image, band).getcolors(1) is None for band in bands)  # something is there
         assert not drawn_outside(image, [cell.picture for cell in layout.cells] + bands)
+
+
+@pytest.mark.parametrize(
+    ("texts", "lines"),
+    [
+        (("fox", "owl"), 1),
+        (("fox", "a fox in the snow"), 2),
+        (("fox", "seed: 1\ncfg: 7"), 2),
+        (("fox", LONG), 2),
+        (("\u200b", "\u200b"), 1),
+    ],
+)
+def test_a_band_has_room_for_the_lines_of_the_longest_label_and_no_more(
+    tmp_path: Path, texts: tuple[str, str], lines: int
+) -> None:
+    entries = [replace(each, label=text) for each, text in zip(plain(2), texts, strict=True)]
+    sheet = rendered(tmp_path, entries, font_size=10)
+    height = lines * line_height(10) + 2 * text_padding(10)
+    assert [placed.cell.height for placed in sheet.manifest.images] == [48 + height] * 2
+    assert page(sheet).height == 2 * 7 + 48 + height
+
+
+def test_short_labels_make_pages_lower_but_no_other_grid(tmp_path: Path) -> None:
+    spec = JobSpec(cell_size=(64, 48), font_size=30)
+    sheet = render_sheet(spec, plain(14, label="x"), tmp_path, max_pixels=10**8)
+    bound = plan_sheet(spec, 14, max_pixels=10**8)
+    assert (sheet.manifest.rows, sheet.manifest.cols) == (bound.rows, bound.cols)
+    assert page(sheet).width == bound.pages[0].width
+    assert page(sheet).height == bound.pages[0].height - bound.rows * line_height(30)
 
 
 def test_no_label_means_an_empty_band(tmp_path: Path) -> None:
@@ -90,7 +121,7 @@ def test_a_header_and_what_varies_are_drawn_where_the_layout_says(
     ]
     sheet = render_sheet(spec, entries, tmp_path, max_pixels=10**8, header=labels.header)
     assert sheet.manifest.header == "cfg 7 · steps 20"
-    layout = plan_sheet(spec, 4, max_pixels=10**8)
+    layout = planned(sheet, spec)
     header = layout.header_box
     assert header is not None
     heads = [box for box in (layout.title_box, header) if box]

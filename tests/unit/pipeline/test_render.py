@@ -10,7 +10,6 @@ from PIL import Image
 
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_spec import JobSpec, LabelPosition, ResizeMode
-from shared.layout import plan_sheet
 from shared.schemas import LabelSource, ScoredTerm
 from tests.unit.pipeline.sheets import (
     COLORS,
@@ -23,6 +22,7 @@ from tests.unit.pipeline.sheets import (
     is_plain,
     page,
     plain,
+    planned,
     rendered,
     striped,
 )
@@ -262,15 +262,15 @@ def test_manifest_boxes_are_the_pixels_of_the_pictures(
 ) -> None:
     entries = [plain(i + 1, size, label)[i] for i, size in enumerate(sizes)]
     sheet = render_sheet(spec, entries, tmp_path, max_pixels=10**8)
-    layout = plan_sheet(spec, len(sizes), max_pixels=10**8)
+    layout = planned(sheet, spec)
     assert len(sheet.manifest.images) == len(sizes)
     for written in sheet.manifest.pages:
         image = page(sheet, written.page)
         used = [layout.title_box] if layout.title_box else []
-        for placed, planned in zip(sheet.manifest.images, layout.cells, strict=True):
+        for placed, place in zip(sheet.manifest.images, layout.cells, strict=True):
             if placed.page != written.page:
                 continue
             assert placed.picture is not None
             assert is_plain(cut(image, placed.picture), COLORS[placed.index])
-            used += [placed.picture] + ([planned.band] if planned.band else [])
+            used += [placed.picture] + ([place.band] if place.band else [])
         assert not drawn_outside(image, used)
