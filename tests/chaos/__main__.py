@@ -76,7 +76,8 @@ def main() -> None:
     with ExitStack() as stack:
         if options.log:
             options.log.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(redirect_stderr(stack.enter_context(options.log.open("w"))))
+            log = stack.enter_context(options.log.open("w", buffering=1))
+            stack.enter_context(redirect_stderr(log))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gridscribe-chaos-"))
         scene = stack.enter_context(troubled_service(Path(folder)))
         _say(_HEAD)
