@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from shared.counters import process_counters
 from shared.failpoints import failpoint
 from worker.captioning.captioner import Captioner, FloatArray, OutOfDeviceMemory
 from worker.captioning.cores import step_back
-from worker.captioning.round_robin import RoundRobin
+from worker.captioning.round_robin import Newcomers, RoundRobin
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class _Line:
     """What waits for one model."""
 
     captioner: Captioner
-    waiting: RoundRobin[_Waiting] = field(default_factory=RoundRobin)
+    waiting: RoundRobin[_Waiting]
     since: float = 0.0
     """When the first of those came that wait now, or the latest batch left."""
     running: int = 0
@@ -78,6 +78,7 @@ class Batcher:
         self._smaller_batch = max_batch
         self._smaller_until = 0.0
         self._lines: OrderedDict[int, _Line] = OrderedDict()
+        self._newcomers = Newcomers()  # a line is gone as soon as nothing waits
         self._changed = threading.Condition()
         self._closed = False
         self._threads: list[threading.Thread] = []
@@ -90,7 +91,9 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise RuntimeError("captioning is shut down; no image can be submitted any more")
-            line = self._lines.setdefault(id(captioner), _Line(captioner))
+            if id(captioner) not in self._lines:
+                self._lines[id(captioner)] = _Line(captioner, RoundRobin(self._newcomers))
+            line = self._lines[id(captioner)]
             if not line.waiting:
                 line.since = time.monotonic()
             line.waiting.push(owner, item)

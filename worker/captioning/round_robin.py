@@ -16,6 +16,24 @@ stream of small ones leaves an eighth to the big ones."""
 OWNERS_REMEMBERED = 1024
 
 
+class Newcomers:
+    """Who has brought no more than `NEW` things yet, of the owners heard of lately."""
+
+    def __init__(self) -> None:
+        self._brought: OrderedDict[Hashable, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._brought)
+
+    def count_in(self, owner: Hashable) -> bool:
+        """Whether the thing that `owner` brings now is one of its first."""
+        brought = self._brought[owner] = self._brought.get(owner, 0) + 1
+        self._brought.move_to_end(owner)
+        if len(self._brought) > OWNERS_REMEMBERED:
+            self._brought.popitem(last=False)
+        return brought <= NEW
+
+
 class RoundRobin(Generic[ItemT]):
     """A queue: one item of each owner in turn, of an owner's own the one of least rank, and of
     these the one that came first. An owner's first `NEW` items wait in a round of their own.
@@ -23,10 +41,11 @@ class RoundRobin(Generic[ItemT]):
     Not safe for threads by itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, newcomers: Newcomers | None = None) -> None:
+        """`newcomers` is shared with queues that come and go; None: this one's own."""
         self._newcomers: _Round[ItemT] = _Round()
         self._others: _Round[ItemT] = _Round()
-        self._brought: OrderedDict[Hashable, int] = OrderedDict()
+        self._known = Newcomers() if newcomers is None else newcomers
         self._arrivals = count()
         self._turn = 0
 
@@ -34,11 +53,7 @@ class RoundRobin(Generic[ItemT]):
         return self._newcomers.count + self._others.count
 
     def push(self, owner: Hashable, item: ItemT, rank: int = 0) -> None:
-        brought = self._brought[owner] = self._brought.get(owner, 0) + 1
-        self._brought.move_to_end(owner)
-        if len(self._brought) > OWNERS_REMEMBERED:
-            self._brought.popitem(last=False)
-        line = self._newcomers if brought <= NEW else self._others
+        line = self._newcomers if self._known.count_in(owner) else self._others
         line.push(owner, (rank, next(self._arrivals), item))
 
     def pop(self) -> ItemT:

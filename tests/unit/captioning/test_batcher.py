@@ -157,6 +157,23 @@ def test_a_job_of_two_is_in_the_next_batch_whatever_a_big_one_has_waiting() -> N
     assert sorted(chain.from_iterable(captioner.batches)) == [*range(100), 1001, 1002]
 
 
+def test_a_big_job_is_no_newcomer_again_where_nothing_waited_for_a_moment() -> None:
+    captioner = MeanCaptioner()
+    gated = GatedCaptioner()
+    with running(max_batch=1, wait_seconds=0) as batcher:
+        for number in range(20):  # one at a time: in between nothing waits for the model
+            numbers([batcher.submit(captioner, image(number), "big")])
+        first = batcher.submit(gated, image(0), "gate")
+        assert gated.entered.wait(10)
+        captioner.batches.clear()
+        futures = [batcher.submit(captioner, image(n), "big") for n in range(4)]
+        futures += [batcher.submit(captioner, image(1000 + n), "small") for n in range(4)]
+        gated.gate.set()
+        numbers([first, *futures])
+
+    assert captioner.batches[:4] == [[1000], [1001], [1002], [1003]]
+
+
 def test_a_batch_is_no_larger_than_pays_for_the_model() -> None:
     captioner = GatedCaptioner()
     captioner.best_batch = 2

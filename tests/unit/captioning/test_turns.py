@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.captioning.round_robin import NEW, OWNERS_REMEMBERED, RoundRobin
+from worker.captioning.round_robin import NEW, OWNERS_REMEMBERED, Newcomers, RoundRobin
 from worker.captioning.turns import Turns
 
 
@@ -57,12 +57,13 @@ def test_newcomers_are_not_kept_up_by_a_batch_that_is_filled_up_with_others() ->
 
 
 def test_those_who_were_there_long_ago_are_forgotten() -> None:
-    queue: RoundRobin[int] = RoundRobin()
+    newcomers = Newcomers()
+    queue: RoundRobin[int] = RoundRobin(newcomers)
     for owner in range(3 * OWNERS_REMEMBERED):
         queue.push(owner, owner)
         queue.pop()
 
-    assert len(queue._brought) == OWNERS_REMEMBERED
+    assert len(newcomers) == OWNERS_REMEMBERED
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans())))
