@@ -103,12 +103,14 @@ class JobLifecycle:
 
     # --- The dispatcher's steps -----------------------------------------------------------------
 
-    def dispatch(self, kind: WorkerKind, room: int) -> list[Ticket]:
-        """Take back what ran out; lease up to `room` due units in turns over tenants and jobs."""
+    def dispatch(self, kind: WorkerKind, room: int, reserved: int = 0) -> list[Ticket]:
+        """Take back what ran out; lease up to `room` due units in turns over tenants and jobs.
+
+        The last `reserved` of them only to tenants who hold no lease of the kind.
+        """
         settings = self._settings
-        reply = self._run(
-            "dispatch", kind, room, settings.job_window, self._lease_ms, settings.max_attempts
-        )
+        window, attempts = settings.job_window, settings.max_attempts
+        reply = self._run("dispatch", kind, room, reserved, window, self._lease_ms, attempts)
         return [Ticket(job_id, unit, int(attempt)) for job_id, unit, attempt in reply]
 
     def cancel_overdue(self, limit: int = 100) -> list[str]:

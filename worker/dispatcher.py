@@ -31,6 +31,9 @@ POLL_SECONDS = 1.0
 
 BROKER_ANSWER_SECONDS = 5.0
 
+RESERVED_SHARE = 4
+"""One in so many places to caption is kept for tenants who have nothing in work."""
+
 
 class Dispatcher:
     def __init__(self, lifecycle: JobLifecycle, celery: Celery, settings: Settings) -> None:
@@ -50,7 +53,11 @@ class Dispatcher:
             # As many as can be in work at once and no more: what waits, waits in the store, where
             # turns are fair and a cancel is instant.
             capacity = sum(stamp.capacity for stamp in workers[kind])
-            for ticket in lifecycle.dispatch(kind, capacity - lifecycle.leased(kind)):
+            room = capacity - lifecycle.leased(kind)
+            # A captioning worker's threads wait for its model, and can do so for anybody; a
+            # composing one's are its cores, and none shall be idle.
+            reserved = capacity // RESERVED_SHARE if kind is WorkerKind.CAPTION else 0
+            for ticket in lifecycle.dispatch(kind, room, reserved):
                 failpoint("dispatch.before_publish", kind)
                 try:
                     publish(self._celery, ticket)

@@ -10,6 +10,7 @@
 -- job:ID:captions   hash, position -> ImageCaption
 -- job:ID:events     stream of its changes, and `changes`, a channel that names each job that changed
 -- leases:KIND       zset, "ID|unit" -> when its lease ends
+-- held:KIND         hash, tenant -> how many of those leases are its
 -- suspects          zset, "ID|unit" of caption units with one chance left   suspect  the one that is out
 -- ring:KIND         zset, tenants with work, by turn    ring:KIND:TENANT  zset, their jobs, by turn
 -- api_keys          hash, digest -> ApiKey      limits:TENANT    hash, name -> the tenant's own limit
@@ -109,10 +110,16 @@ local function make_due(id, unit, state)
   join_ring(id, kind_of(unit))
 end
 
+local function held_key(kind)
+  return P .. 'held:' .. kind
+end
+
 local function end_lease(id, unit)
   if redis.call('GET', P .. 'suspect') == id .. '|' .. unit then redis.call('DEL', P .. 'suspect') end
   if redis.call('ZREM', P .. 'leases:' .. kind_of(unit), id .. '|' .. unit) == 1 then
     redis.call('HINCRBY', job_key(id), 'inflight', -1)
+    local held, tenant = held_key(kind_of(unit)), field(id, 'tenant')
+    if redis.call('HINCRBY', held, tenant, -1) <= 0 then redis.call('HDEL', held, tenant) end
     if redis.call('EXISTS', job_key(id, 'pending')) == 1 then join_ring(id, kind_of(unit)) end
     wake_dispatcher()
   end

@@ -1,6 +1,7 @@
 """What must hold in the store between any two steps, whoever took them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,13 @@ def check_store(store: Snapshot, jobs: Mapping[str, str], gone: Mapping[str, boo
     for member in (*leased, *suspects):
         job_id, unit = member.split("|")
         assert unit in store.hash(f"job:{job_id}:units"), "nothing is out without a record"
+    for kind in ("caption", "compose"):
+        tenants = Counter(
+            store.hash(f"job:{member.partition('|')[0]}")["tenant"]
+            for member in store.members(f"leases:{kind}")
+        )
+        held = {tenant: int(count) for tenant, count in store.hash(f"held:{kind}").items()}
+        assert held == tenants, "each tenant holds the leases of its jobs"
     for job_id, tenant in jobs.items():
         _check_job(store, job_id, tenant, leased, suspects)
     assert set(store.members("active")) <= jobs.keys()

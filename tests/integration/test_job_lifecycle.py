@@ -322,6 +322,23 @@ def test_tenants_and_jobs_take_turns(front: FrontEnd, worker: JobLifecycle) -> N
     assert first == [huge.id, guest.id, small.id, huge.id]
 
 
+def test_the_last_places_are_for_tenants_who_hold_none(
+    front: FrontEnd, worker: JobLifecycle
+) -> None:
+    huge = new_job(400)
+    front.create(huge)
+    first = [ticket.job_id for ticket in worker.dispatch(CAPTION, 6, 2)]
+    assert first == [huge.id] * 4, "two of six are kept free"
+    assert worker.dispatch(CAPTION, 2, 2) == []
+    guests = [new_job(60, tenant=f"guest {n}") for n in range(3)]
+    for guest in guests:
+        front.create(guest)
+    served = [ticket.job_id for ticket in worker.dispatch(CAPTION, 2, 2)]
+    assert served == [guests[0].id, guests[1].id]
+    more = [ticket.job_id for ticket in worker.dispatch(CAPTION, 4, 2)]
+    assert more == [huge.id, guests[2].id], "all hold something now: two stay free"
+
+
 def test_one_job_has_no_more_chunks_out_than_its_window(
     front: FrontEnd, worker: JobLifecycle, quick: Settings
 ) -> None:
