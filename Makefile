@@ -120,7 +120,7 @@ gallery: $(INSTALLED) ## Draw the sheets of docs/gallery anew
 screenshots: $(INSTALLED) ## Take the pictures of the web page anew; look at them
 	@$(BIN)/python docs/images/web/shoot.py
 
-# Run it with the oldest Python that pyproject.toml allows: newer ones can install its pins too.
+# Run it with the oldest Python at hand, Debian 12's 3.11.2: newer ones can install its pins too.
 # Arbitrary equality (===) keeps out builds such as 2.15.0+cpu, which == would let in.
 .PHONY: constraints
 constraints: ## Pin in constraints.txt the newest versions that work together

@@ -5,11 +5,12 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import metadata, packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,14 @@ def test_every_package_of_the_dev_extra_is_pinned_at_a_version_it_may_have(
                 f"constraints.txt pins {name} {version}, but {requirement} is asked: "
                 "run `make constraints`"
             )
+
+
+def test_every_pin_can_be_installed_with_the_oldest_python_we_allow() -> None:
+    (oldest,) = SpecifierSet(PROJECT["requires-python"])
+    assert oldest.operator == ">="
+    for name in closure(own_requirements("dev")):
+        asked = SpecifierSet(metadata(name)["Requires-Python"] or "")
+        assert asked.contains(f"{oldest.version}.0"), f"{name} asks for Python {asked}"
 
 
 def test_torch_is_pinned_so_that_no_local_build_fits(pins: dict[str, Requirement]) -> None:
