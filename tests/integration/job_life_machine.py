@@ -19,23 +19,16 @@ from redis import Redis
 from shared import job_store
 from shared.errors import GridscribeError
 from shared.job_lifecycle import Commit, Hold, JobLifecycle
-from shared.job_record import NewJob
-from shared.job_spec import JobSpec
 from shared.job_store import JobStore
 from shared.keyspace import PREFIX
-from shared.schemas import ImageCaption, SourceImage, StoredPage, StoredResult
+from shared.schemas import ImageCaption
 from shared.settings import Settings
 from shared.work_units import Ticket, WorkerKind
 from tests.integration.job_life_rules import LEGAL_CHANGES, Snapshot, check_store
+from tests.integration.stored_jobs import RESULT, new_job
 
 KINDS = (WorkerKind.CAPTION, WorkerKind.COMPOSE)
 TENANTS = ("ann", "bob")
-RESULT = StoredResult(
-    media_type="image/png",
-    extension="png",
-    pages=(StoredPage(key="k", width=1, height=1, bytes=1, sha256="0"),),
-    manifest_key="m",
-)
 
 
 @dataclass
@@ -91,7 +84,7 @@ class JobLife(RuleBasedStateMachine):
     )
     def create(self, images: int, tenant: str, deadline: bool) -> None:
         self.made += 1  # ids of one order in each run of the same steps
-        job = new_job(str(uuid.UUID(int=self.made)), images, tenant)
+        job = new_job(images, job_id=str(uuid.UUID(int=self.made)), tenant=tenant)
         if deadline:
             job = replace(job, cancel_after=timedelta(hours=1))
         self.loop.run_until_complete(self.store.create(job))
@@ -305,16 +298,3 @@ class JobLife(RuleBasedStateMachine):
 
 def _is_over(status: str) -> bool:
     return status in ("succeeded", "failed", "canceled", "expired")
-
-
-def new_job(job_id: str, count: int, tenant: str) -> NewJob:
-    """A job of `count` pictures to caption; without any its sheet is due at once."""
-    images = tuple(
-        SourceImage(
-            name=f"{n}.png", key=f"k{n}", media_type="image/png", width=1, height=1, bytes=1,
-            sha256="0",
-        )
-        for n in range(max(count, 1))
-    )  # fmt: skip
-    spec = JobSpec(use_clip=True)
-    return NewJob(job_id, tenant, spec, images, tuple(range(count)))

@@ -1,30 +1,22 @@
 """A store without any room: what is new is refused whole, what was accepted is carried on."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
-from uuid6 import uuid7
 
-from shared import job_lifecycle, job_store
+from shared import job_lifecycle
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_lifecycle import Commit, Hold, JobLifecycle
-from shared.job_record import IdempotencyKey, NewJob
-from shared.job_spec import JobSpec
-from shared.job_store import JobStore
-from shared.schemas import ImageCaption, JobStatus, SourceImage, StoredPage, StoredResult
+from shared.job_record import IdempotencyKey
+from shared.schemas import ImageCaption, JobStatus
 from shared.settings import Settings
 from shared.work_units import WorkerKind, WorkerStamp
 from tests.fixtures.store_dump import dump
+from tests.integration.stored_jobs import RESULT, new_job, with_store
 
-IMAGE = SourceImage(
-    name="a.png", key="k", media_type="image/png", width=1, height=1, bytes=1, sha256="0"
-)
-PAGE = StoredPage(key="k", width=1, height=1, bytes=1, sha256="0")
-RESULT = StoredResult(media_type="image/png", extension="png", pages=(PAGE,), manifest_key="m")
 KEY = IdempotencyKey("key", "fingerprint")
 
 
@@ -33,18 +25,6 @@ def redis(settings: Settings) -> Iterator[Redis]:
     with Redis.from_url(settings.redis_url, decode_responses=True) as redis:
         yield redis
         redis.config_set("maxmemory", 0)
-
-
-def new_job() -> NewJob:
-    return NewJob(str(uuid7()), "default", JobSpec(use_clip=True), (IMAGE,), (0,))
-
-
-def with_store(settings: Settings, method: str, *args: object) -> object:
-    async def call() -> object:
-        async with job_store.connect(settings) as redis:
-            return await getattr(JobStore(redis, settings), method)(*args)
-
-    return asyncio.run(call())
 
 
 def test_an_accepted_job_goes_through_a_store_that_is_full(

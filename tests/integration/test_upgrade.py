@@ -1,6 +1,5 @@
 """New code on the records and messages that an older version left, and old code on newer ones."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,30 +8,24 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared import job_lifecycle, job_store
+from shared import job_lifecycle
 from shared.errors import ErrorCode, GridscribeError
 from shared.job_lifecycle import Commit, JobLifecycle
 from shared.job_record import RECORD_VERSION, JobRecord
-from shared.job_store import JobStore
 from shared.keyspace import PREFIX
 from shared.object_storage import ObjectStorage
 from shared.queue import MESSAGE_VERSION
-from shared.schemas import ImageCaption, StoredPage, StoredResult
+from shared.schemas import ImageCaption
 from shared.settings import Settings
 from shared.work_units import Ticket, WorkerKind
 from tests.fixtures.store_dump import load
+from tests.integration.stored_jobs import RESULT, with_store
 from worker.backend import Backend
 from worker.lease import LeaseKeeper
 from worker.messages import ticket_of
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "upgrade"
 QUEUED, RUNNING, SUCCEEDED = (f"00000000-0000-7000-8000-00000000000{n}" for n in (1, 2, 3))
-RESULT = StoredResult(
-    media_type="image/png",
-    extension="png",
-    pages=(StoredPage(key="k", width=1, height=1, bytes=1, sha256="0"),),
-    manifest_key="m",
-)
 
 
 @pytest.fixture
@@ -50,11 +43,9 @@ def worker(settings: Settings) -> Iterator[JobLifecycle]:
 
 
 def get(settings: Settings, job_id: str) -> JobRecord:
-    async def ask() -> JobRecord:
-        async with job_store.connect(settings) as redis:
-            return await JobStore(redis, settings).get("default", job_id)
-
-    return asyncio.run(ask())
+    record = with_store(settings, "get", "default", job_id)
+    assert isinstance(record, JobRecord)
+    return record
 
 
 def test_jobs_of_version_1_are_read_and_finished(

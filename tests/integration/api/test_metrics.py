@@ -8,10 +8,10 @@ from redis import Redis
 from shared.api_keys import ApiKeys
 from shared.counters import Counters
 from shared.job_lifecycle import Commit, JobLifecycle
-from shared.schemas import StoredPage, StoredResult
 from shared.settings import Settings
 from shared.work_units import WorkerKind, WorkerStamp
 from tests.integration.api.served import image_part, serving, spec_part, submit
+from tests.integration.stored_jobs import RESULT
 from worker.backend import connect_lifecycle
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -41,9 +41,7 @@ def finish_a_job(client: httpx.Client, worker: JobLifecycle) -> None:
     assert submit(client, image_part("a.png"), image_part("b.png")).status_code == 202
     (ticket,) = worker.dispatch(WorkerKind.COMPOSE, 1)
     assert worker.start_compose(ticket)
-    page = StoredPage(key="k", width=1, height=1, bytes=1, sha256="0")
-    result = StoredResult(media_type="image/png", extension="png", pages=(page,), manifest_key="m")
-    assert worker.commit_sheet(ticket, result, (), ()) is Commit.COMMITTED
+    assert worker.commit_sheet(ticket, RESULT, (), ()) is Commit.COMMITTED
 
 
 def test_jobs_are_counted_from_their_acceptance_to_their_end(
