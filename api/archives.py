@@ -59,7 +59,7 @@ DAMAGE = (
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,
+    NotImplementedError,  # a version, a compression or an encryption that it does not know
     ValueError,
 )
 """What `zipfile` and zlib raise for archives that are not what they say."""

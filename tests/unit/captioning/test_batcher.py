@@ -32,10 +32,10 @@ class MeanCaptioner:
         self.batches: list[list[float]] = []
 
     def preprocess(self, picture: Image.Image) -> FloatArray:
-        raise NotImplementedError
+        raise NotImplementedError("the batcher is handed pixels, not pictures")
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
-        raise NotImplementedError
+        raise NotImplementedError("the batcher has no texts")
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
         self.batches.append([float(value) for value in pixels[:, 0, 0, 0]])

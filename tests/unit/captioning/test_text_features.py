@@ -40,10 +40,10 @@ class LetterCaptioner:
         return np.array([np.bincount(list(text.encode()), minlength=256) for text in texts], "f4")
 
     def preprocess(self, picture: Image.Image) -> FloatArray:
-        raise NotImplementedError
+        raise NotImplementedError("features of texts need no picture")
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
-        raise NotImplementedError
+        raise NotImplementedError("features of texts need no pixels")
 
     def warm_up(self) -> None:
         pass
