@@ -47,7 +47,7 @@ class TextFields(NamedTuple):
     texts: dict[str, str]
     """By PNG keyword, or by the name of its EXIF tag or XMP property; the first of each."""
     too_long: tuple[str, ...] = ()
-    """Names of those that are there and were not read for their length."""
+    """Names of those that are there and were not read for their length, each once."""
 
 
 def read_text_fields(file: BinaryIO) -> TextFields:
@@ -69,11 +69,13 @@ def read_text_fields(file: BinaryIO) -> TextFields:
     too_long: list[str] = []
     left = MAX_FILE_BYTES
     for name, text in found:
+        if name in texts or name in too_long:  # a JPEG may have thousands of each
+            continue
         if text is None or len(text) > left:
             too_long.append(name)
-            continue
-        left -= len(text)
-        texts.setdefault(name, text)
+        else:
+            left -= len(text)
+            texts[name] = text
     return TextFields(texts, tuple(too_long))
 
 

@@ -22,6 +22,7 @@ from tests.unit.pipeline.metadata.carriers import (
     png_with_chunk,
     user_comment,
     webp,
+    xmp,
 )
 from tests.unit.pipeline.metadata.documents import (
     FOOOCUS,
@@ -35,6 +36,7 @@ from tests.unit.pipeline.metadata.documents import (
     node,
 )
 from worker.pipeline.metadata.embedded import interpret, read_embedded, read_metadata
+from worker.pipeline.metadata.text_fields import read_text_fields
 
 MEBIBYTE = 1024 * 1024
 INFO = "Steps: 20, Seed: 5, Sampler: Euler a"
@@ -98,6 +100,18 @@ def test_what_is_too_long_to_be_read_is_named() -> None:
     for data in (png(parameters=f"a fox\n{INFO}"), png_with_chunk(b"zTXt", b"Thumb\0\0" + packed)):
         assert read_embedded(io.BytesIO(data)).too_long == ()
     assert read_embedded(io.BytesIO(webp(exif=bytes(5 * MEBIBYTE)))).too_long == ("EXIF",)
+
+
+def test_a_text_that_comes_thousands_of_times_counts_once() -> None:
+    packet = b"http://ns.adobe.com/xap/1.0/\0" + xmp("dc:description", "a fox " * 1000)
+    segment = b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet
+    data = jpeg(exif=user_comment("a" * 6000))
+    many = data[:2] + segment * 3000 + data[2:]
+    with soon():
+        texts, too_long = read_text_fields(io.BytesIO(many))
+    assert texts["ImageDescription"].startswith("a fox a fox")
+    assert texts["UserComment"] == "a" * 6000
+    assert too_long == ()
 
 
 def test_a_thousand_bombs_cost_no_more_than_one() -> None:
