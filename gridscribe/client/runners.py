@@ -10,6 +10,7 @@ feeds, which touch none, stay in it.
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, closing
 from dataclasses import dataclass
+from threading import Lock
 from time import sleep
 from typing import Any, Generic, cast
 
@@ -109,17 +110,18 @@ class AsyncRunner:
 
     async def run(self, flow: Flow[ResultT]) -> ResultT:
         """The result of `flow`; whatever interrupts it, a cancellation too, closes it."""
+        beside = _Beside(flow)
         try:
             async with AsyncExitStack() as streams:
                 outcome = None
                 while True:
-                    step = await anyio.to_thread.run_sync(_resumed, flow, outcome)
+                    step = await anyio.to_thread.run_sync(beside.resume, outcome)
                     if isinstance(step, _Ended):
                         return step.result
                     outcome = await self._take(step, streams)
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(flow.close)
+                await anyio.to_thread.run_sync(beside.close)
 
     async def iterate(self, feed: Feed[NewsT]) -> AsyncIterator[NewsT]:
         with closing(feed):
@@ -196,11 +198,25 @@ class _Ended(Generic[ResultT]):
     result: ResultT
 
 
-def _resumed(flow: Flow[ResultT], outcome: Any) -> "Step | _Ended[ResultT]":
-    try:
-        return flow.send(outcome)
-    except StopIteration as end:  # which no future can hold
-        return _Ended(end.value)
+class _Beside(Generic[ResultT]):
+    """A flow for threads, of which one at a time has it: asyncio's own cancellation does not wait
+    for the thread that goes on with it, and no generator can be closed while it runs.
+    """
+
+    def __init__(self, flow: Flow[ResultT]) -> None:
+        self._flow = flow
+        self._lock = Lock()
+
+    def resume(self, outcome: Any) -> Step | _Ended[ResultT]:
+        with self._lock:
+            try:
+                return self._flow.send(outcome)
+            except StopIteration as end:  # which no future can hold
+                return _Ended(end.value)
+
+    def close(self) -> None:
+        with self._lock:
+            self._flow.close()
 
 
 class _ReadBeside(httpx.AsyncByteStream):

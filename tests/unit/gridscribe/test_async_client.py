@@ -1,5 +1,7 @@
 """What is the awaited client's alone: its event loop goes on while files are slow."""
 
+import asyncio
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -113,3 +115,21 @@ async def test_a_download_that_is_given_up_leaves_no_file(
 
     assert scope.cancelled_caught
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.anyio
+async def test_a_call_that_asyncio_cancels_while_a_file_is_slow_ends_as_canceled(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    image, slow = tmp_path / "a.png", tmp_path / "labels.csv"
+    image.write_bytes(b"1")
+    os.mkfifo(slow)
+    async with AsyncClient(server.url) as client:
+        call = asyncio.ensure_future(client.jobs.create([image], csv=slow))
+        async with await anyio.open_file(slow, "wb"):  # which waits until somebody reads
+            call.cancel()
+            ended, _ = await asyncio.wait([call], timeout=0.2)
+            assert not ended, "nothing closes what is being read"
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert server.requests == []
