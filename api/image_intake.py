@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
 import anyio
 from anyio import to_thread
-from obstore.exceptions import BaseError as StorageError
 from pydantic import JsonValue
 
 from api.archives import DAMAGE, Archive, looks_like_archive, open_archive
 from api.byte_streams import from_file, look_ahead, read_whole
-from api.cleanup import to_the_end
+from api.cleanup import discard
 from api.file_names import clean_name
 from api.image_storing import store_image
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
@@ -32,8 +30,6 @@ _COLLECTED = frozenset(
 """Errors after which the next image is still looked at, so that a caller hears of all at once."""
 
 _COPIES_AT_ONCE = 16
-
-_log = logging.getLogger(__name__)
 
 
 class ImageIntake:
@@ -139,11 +135,7 @@ class ImageIntake:
             raise
 
     async def discard(self) -> None:
-        try:
-            await to_the_end(self._storage.delete_prefix, job_prefix(self.job_id))
-        except (OSError, StorageError):
-            # The caller must hear of the error that led here, not of this one.
-            _log.exception("files of the refused job %s could not be deleted", self.job_id)
+        await discard(self._storage.delete_prefix, job_prefix(self.job_id))
 
     @contextlib.contextmanager
     def _located(self, location: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from anyio import to_thread
 from uuid6 import uuid7
 
-from api.cleanup import to_the_end
+from api.cleanup import discard
 from api.file_names import clean_name
 from api.image_storing import store_image
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
@@ -39,7 +39,7 @@ class UploadService:
             upload = StoredUpload(name=name, key=key)
             expires_at = await self._store.save_upload(tenant, upload_id, upload, image.bytes)
         except BaseException as error:
-            await to_the_end(self._storage.delete, key)
+            await discard(self._storage.delete, key)
             if isinstance(error, GridscribeError) and not error.errors:
                 raise _in_file(error) from error
             raise

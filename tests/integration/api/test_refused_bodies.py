@@ -2,13 +2,14 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.settings import MEBIBYTE
+from shared.settings import MEBIBYTE, Settings
 from tests.integration.api.served import GOOD, Part, png, problem_of, spec_part, submit
 
 AssertNothingIsLeft = Callable[[], None]
@@ -131,6 +132,17 @@ def test_a_bad_upload_is_refused(
     assert (problem["status"], problem["code"]) == (status, code)
     assert "file" in problem["detail"]
     assert_nothing_is_left()
+
+
+def test_a_bad_upload_is_refused_for_what_it_is_while_the_storage_is_damaged(
+    client: httpx.Client, api_settings: Settings
+) -> None:
+    folder = api_settings.data_dir / "storage" / "uploads" / "default"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_bytes(b"no folder: nothing can be removed from it")
+    problem = problem_of(client.post("/v1/uploads", files={"file": ("notes.png", b"text")}))
+    assert (problem["status"], problem["code"]) == (422, "not_an_image")
 
 
 def test_a_json_body_may_not_be_larger_than_a_file(
