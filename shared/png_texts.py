@@ -6,17 +6,11 @@ itself is read by `worker.pipeline.metadata`, which has bounds of its own.
 """
 
 import io
-import struct
 import zlib
-from collections.abc import Iterator
 from itertools import accumulate, pairwise
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-CHUNK_HEAD = struct.Struct(">I4s")
-CHECKSUM_SIZE = 4
-MOST_CHUNKS = 50_000
-"""Looked at; a picture of 64 MiB in the 8 KiB that libpng writes at a time has 8000."""
+from shared.png_chunks import Chunk, png_chunks, text_of
 
 LONGEST_TEXT = 1024 * 1024
 """Bytes of a text, packed or not: Pillow's `MAX_TEXT_CHUNK`."""
@@ -25,22 +19,8 @@ SURELY_SHORT = LONGEST_TEXT // 1032
 MOST_UNPACKED = 16
 """Texts that are unpacked to learn their length; any more of that size are taken for too long."""
 
-PACKED_KINDS = (b"zTXt", b"iCCP")
-"""A name, a zero byte, a byte for the method, deflated data. A colour profile is bounded as texts
-are (PNG, third edition, 11.3.2.3 and 11.3.3.3)."""
-TEXT_KINDS = (b"tEXt", b"iTXt", *PACKED_KINDS)
-
-
-class Chunk(NamedTuple):
-    kind: bytes
-    start: int
-    """Where its length stands in the file."""
-    size: int
-    """Bytes of its data."""
-
-    @property
-    def end(self) -> int:
-        return self.start + CHUNK_HEAD.size + self.size + CHECKSUM_SIZE
+TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+"""A colour profile is bounded as texts are."""
 
 
 def without_long_texts(file: BinaryIO, *, header_only: bool = False) -> BinaryIO:
@@ -52,7 +32,9 @@ def without_long_texts(file: BinaryIO, *, header_only: bool = False) -> BinaryIO
         header_only: Look no further than where the pixels begin, for those who read no further.
     """
     kept, start, unpacked = [], 0, 0
-    for chunk in _chunks(file, header_only=header_only):
+    for chunk in png_chunks(file):
+        if header_only and chunk.kind == b"IDAT":
+            break
         if chunk.kind not in TEXT_KINDS or chunk.size <= SURELY_SHORT:
             continue
         is_too_long = chunk.size > LONGEST_TEXT
@@ -69,34 +51,13 @@ def without_long_texts(file: BinaryIO, *, header_only: bool = False) -> BinaryIO
     return io.BufferedReader(_Spans(file, kept)) if kept else file
 
 
-def _chunks(file: BinaryIO, *, header_only: bool) -> Iterator[Chunk]:
-    file.seek(0)
-    if file.read(len(SIGNATURE)) != SIGNATURE:
-        return
-    position = len(SIGNATURE)
-    for _ in range(MOST_CHUNKS):
-        file.seek(position)
-        head = file.read(CHUNK_HEAD.size)
-        if len(head) < CHUNK_HEAD.size:
-            return
-        size, kind = CHUNK_HEAD.unpack(head)
-        if kind == b"IEND" or (header_only and kind == b"IDAT"):
-            return
-        chunk = Chunk(kind, position, size)
-        yield chunk
-        position = chunk.end
-
-
 def _packed_data(file: BinaryIO, chunk: Chunk) -> bytes:
     """What is deflated of a text; empty where nothing is."""
     if chunk.kind == b"tEXt":
         return b""
-    file.seek(chunk.start + CHUNK_HEAD.size)
-    rest = file.read(chunk.size).partition(b"\0")[2]
-    if chunk.kind in PACKED_KINDS:
-        return rest[1:]
-    is_packed = rest[:1] == b"\1"  # the language and the translated keyword come before the text
-    return rest[2:].partition(b"\0")[2].partition(b"\0")[2] if is_packed else b""
+    file.seek(chunk.data_start)
+    data, is_packed = text_of(chunk.kind, file.read(chunk.size).partition(b"\0")[2])
+    return data if is_packed else b""
 
 
 def _unpacks_beyond(packed: bytes, most: int) -> bool:

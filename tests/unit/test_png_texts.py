@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 
-from shared.png_texts import LONGEST_TEXT, MOST_UNPACKED, SIGNATURE, without_long_texts
+from shared.png_chunks import SIGNATURE
+from shared.png_texts import LONGEST_TEXT, MOST_UNPACKED, without_long_texts
 from tests.unit.png_chunks import IEND, png_chunk, png_text
 
 HEADER = png_chunk(b"IHDR", bytes(13))

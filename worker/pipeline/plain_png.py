@@ -6,12 +6,13 @@ passes over in pixel data; not checked is the Adler-32 at the end of the deflate
 notices some wrong ones. A file whose CRCs are all right and whose Adler-32 is not is shown.
 """
 
-import struct
 from collections.abc import Sequence
 
 from kornia_rs.io import decode_image_png_u8
 from PIL import Image
 from PIL.ImageFile import ImageFile
+
+from shared.png_chunks import CHECKSUM_SIZE, CHUNK_HEAD, SIGNATURE
 
 MOST_PIXELS = 4 * 1024 * 1024
 """The decoder holds the interpreter lock, about 10 ms a million pixels; Pillow lets it go."""
@@ -29,10 +30,6 @@ HARMLESS_CHUNKS = frozenset(
 
 ORIENTATION_TEXTS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 """Where Pillow looks for an orientation."""
-
-SIGNATURE_SIZE = 8
-CHUNK_HEAD = struct.Struct(">I4s")
-CHECKSUM_SIZE = 4
 
 
 def decode_plain_png(opened: ImageFile, data: bytes) -> Image.Image | None:
@@ -75,7 +72,7 @@ def _is_plain(kinds: Sequence[bytes]) -> bool:
 def _chunk_kinds(data: bytes) -> list[bytes]:
     """Of a whole file's chunks in order; empty if there are too many or anything else is there."""
     kinds: list[bytes] = []
-    position = SIGNATURE_SIZE
+    position = len(SIGNATURE)
     while position < len(data) and len(kinds) < MOST_CHUNKS:
         if position + CHUNK_HEAD.size > len(data):
             return []

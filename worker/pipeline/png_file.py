@@ -12,7 +12,8 @@ from typing import BinaryIO
 from isal import isal_zlib
 from PIL import Image, ImageChops
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from shared.png_chunks import SIGNATURE
+
 RGB_HEADER = struct.pack(">BBBBB", 8, 2, 0, 0, 0)
 """Bits a channel, colour type RGB, and the only compression and filter method; no interlacing."""
 UP_FILTER = b"\x02"

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from shared.png_chunks import SIGNATURE, png_chunks
+
 MAX_BLOCKS = 50_000
-"""Of one file; a picture of 64 MiB in the 8 KiB that libpng writes at a time has 8000."""
+"""Of one JPEG or WebP file; those that tools write have a few dozen."""
 
 JPEG_APP1 = 0xE1
 JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -34,7 +36,7 @@ class Block:
 
 
 def is_png(head: bytes) -> bool:
-    return head.startswith(b"\x89PNG\r\n\x1a\n")
+    return head.startswith(SIGNATURE)
 
 
 def is_jpeg(head: bytes) -> bool:
@@ -46,16 +48,8 @@ def is_webp(head: bytes) -> bool:
 
 
 def png_blocks(file: BinaryIO) -> Iterator[Block]:
-    """PNG, third edition, 5.3: length, type, data, CRC."""
-    position = 8
-    for _ in range(MAX_BLOCKS):
-        file.seek(position)
-        head = bytes(file.read(8))
-        if len(head) < 8 or head[4:] == b"IEND":
-            return
-        size, kind = struct.unpack(">I4s", head)
-        yield Block(file, kind, position + 8, size)
-        position += 12 + size
+    for chunk in png_chunks(file):
+        yield Block(file, chunk.kind, chunk.data_start, chunk.size)
 
 
 def webp_blocks(file: BinaryIO) -> Iterator[Block]:

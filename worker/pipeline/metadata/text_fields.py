@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from shared.png_chunks import text_of
 from worker.pipeline.metadata.containers import (
     Block,
     is_jpeg,
@@ -107,18 +108,10 @@ def _png_fields(blocks: Iterator[Block]) -> Iterator[Field]:
                 yield keyword, text
 
 
-def _png_text(kind: bytes, data: bytes) -> str | None:
-    """PNG, third edition, 11.3.3; `data` comes after the keyword and its zero byte."""
-    packed = b""
-    if kind == b"zTXt":
-        data = packed = data[1:]
-    elif kind == b"iTXt":
-        is_packed, rest = data[:1] == b"\1", data[2:]
-        data = rest.partition(b"\0")[2].partition(b"\0")[2]  # after language and translated keyword
-        packed = data if is_packed else b""
-    if not packed:
-        return _decoded(data)
-    unpacked = _inflated(packed)
+def _png_text(kind: bytes, rest: bytes) -> str | None:
+    """`rest` comes after the keyword and its zero byte; None where it is too long unpacked."""
+    data, is_packed = text_of(kind, rest)
+    unpacked = _inflated(data) if is_packed else data
     return None if unpacked is None else _decoded(unpacked)
 
 
