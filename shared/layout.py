@@ -201,17 +201,15 @@ class _Geometry:
     @classmethod
     def of(cls, spec: JobSpec, axes: AxisPlan | None) -> Self:
         width, height = spec.cell_size
-        lines = caption_lines(spec) * line_height(spec.font_size)
-        padding = text_padding(spec.font_size)
+        wanted = _text_height(spec, caption_lines(spec))
         match spec.label_position:
             case LabelPosition.NONE:
                 band_height = 0
             case LabelPosition.OVERLAY:
                 # Half of the picture stays free, unless not even one line fits into the other.
-                one_line = line_height(spec.font_size) + 2 * padding
-                band_height = min(lines + 2 * padding, max(height // 2, one_line), height)
+                band_height = min(wanted, max(height // 2, _text_height(spec, 1)), height)
             case LabelPosition.BAND:
-                band_height = _band_height(spec, caption_lines(spec))
+                band_height = wanted
         return cls(
             width=width,
             picture_height=height,
@@ -228,7 +226,7 @@ class _Geometry:
         """The same with bands for so many lines, where they are below the pictures."""
         if lines is None or self.band_overlaps or not self.band_height:
             return self
-        return replace(self, band_height=min(self.band_height, _band_height(spec, max(1, lines))))
+        return replace(self, band_height=min(self.band_height, _text_height(spec, max(1, lines))))
 
     @property
     def cell_height(self) -> int:
@@ -287,14 +285,15 @@ class _Geometry:
         )
 
 
-def _band_height(spec: JobSpec, lines: int) -> int:
+def _text_height(spec: JobSpec, lines: int) -> int:
+    """Of a box for so many lines at the spec's own font size."""
     return lines * line_height(spec.font_size) + 2 * text_padding(spec.font_size)
 
 
 def _header_height(spec: JobSpec) -> int:
     if not spec.has_smart_labels:
         return 0
-    return HEADER_LINES * line_height(spec.font_size) + 2 * text_padding(spec.font_size)
+    return _text_height(spec, HEADER_LINES)
 
 
 def _grid(spec: JobSpec, count: int, geometry: _Geometry, max_pixels: int) -> tuple[int, int]:
