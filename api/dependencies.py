@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from redis.exceptions import RedisError
 
@@ -157,3 +157,4 @@ Tenant = Annotated[str, Depends(get_tenant)]
 BaseUrl = Annotated[str, Depends(get_base_url)]
 Body = Annotated[AsyncIterator[bytes], Depends(get_body)]
 IdempotencyKeyHeader = Annotated[str | None, Depends(get_idempotency_key)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import BaseUrl, FromServices, Tenant
+from api.dependencies import BaseUrl, Cursor, FromServices, Tenant
 from api.problems import documented
 from shared.errors import ErrorCode as Code
 from shared.webhooks import Delivery, DeliveryList
@@ -22,7 +22,7 @@ async def list_job_deliveries(
     tenant: Tenant,
     base_url: BaseUrl,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> DeliveryList:
     """What was told of a job and to whom, the newest first, with every attempt."""
     return await services.webhooks.of_job(tenant, job_id, limit, cursor, base_url)

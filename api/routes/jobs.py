@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from api.dependencies import BaseUrl, Body, FromServices, IdempotencyKeyHeader, Tenant
+from api.dependencies import BaseUrl, Body, Cursor, FromServices, IdempotencyKeyHeader, Tenant
 from api.job_example import unfinished_job
 from api.multipart_stream import MULTIPART, media_type
 from api.openapi import json_body, multipart_body
@@ -126,7 +126,7 @@ async def list_jobs(
     base_url: BaseUrl,
     status: Annotated[JobStatus | None, Query(description="Only jobs with this status")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> JobList:
     """Your jobs, newest first. Go on while there is a `next_cursor`; expired jobs are left out."""
     page = await services.jobs.list_jobs(tenant, status, limit, cursor)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.byte_streams import read_whole
-from api.dependencies import BaseUrl, Body, FromServices, Tenant
+from api.dependencies import BaseUrl, Body, Cursor, FromServices, Tenant
 from api.openapi import json_body
 from api.problems import documented
 from api.response_headers import header_docs
@@ -137,7 +137,7 @@ async def list_endpoint_deliveries(
     tenant: Tenant,
     base_url: BaseUrl,
     limit: Limit = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> DeliveryList:
     """What was sent there, the newest first, with every attempt."""
     return await services.webhooks.of_endpoint(tenant, endpoint_id, limit, cursor, base_url)
