@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -98,14 +98,16 @@ class DevStack:
             self.stop()
             raise
 
-    def wait_ready(self, timeout: float = 120) -> None:
-        """Return once `/readyz` answers 200; raises `StackError` when it does not in `timeout`
-        seconds, or when a process ends again and again.
+    def wait_ready(self, timeout: float = 120, give_up: Callable[[], bool] = lambda: False) -> bool:
+        """Return true once `/readyz` answers 200, false once `give_up` does; raises `StackError`
+        when neither does in `timeout` seconds, or when a process ends again and again.
         """
         deadline = time.monotonic() + timeout
         answer = "no answer"
         with httpx.Client(base_url=self.base_url, timeout=5, trust_env=False) as client:
             while time.monotonic() < deadline:
+                if give_up():
+                    return False
                 self._check_hope()
                 try:
                     response = client.get("/readyz")
@@ -113,7 +115,7 @@ class DevStack:
                     pass
                 else:
                     if response.is_success:
-                        return
+                        return True
                     answer = f"{response.status_code} {response.text[:500]}"
                 time.sleep(0.1)
         raise StackError(f"the stack is not ready after {timeout:g} s; /readyz says: {answer}")

@@ -1,7 +1,6 @@
 """Commands that start the service on this machine."""
 
 import contextlib
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from rich.markup import escape
 
 from gridscribe.client import Client
 from gridscribe.commands.exit_codes import ExitCode
-from gridscribe.commands.signals import ended_by_signals
+from gridscribe.commands.signals import ended_by_signals, noted_signals
 from gridscribe.console import (
     StageProgress,
     err,
@@ -32,6 +31,7 @@ from shared.schemas import JobStatus
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 _READY_SECONDS = 180.0
+_NOTICED_WITHIN = 0.2
 _HELD_LINES = 500
 
 
@@ -43,16 +43,17 @@ def dev(
     ),
 ) -> None:
     """Run the whole service on this machine until Ctrl+C."""
-    with ended_by_signals():
-        stack = DevStack(host, port, data_dir, log=print_child_line)
-        with contextlib.suppress(KeyboardInterrupt), stack:
-            stack.wait_ready(_READY_SECONDS)
+    with (
+        noted_signals() as is_stopped,
+        DevStack(host, port, data_dir, log=print_child_line) as stack,
+    ):
+        if stack.wait_ready(_READY_SECONDS, give_up=is_stopped):
             err.print(
                 f"[bold green]ready:[/] {stack.base_url}, data in {escape(str(stack.data_dir))}"
             )
             err.print(f"its store, for gridscribe keys: {escape(stack.redis_url)}", soft_wrap=True)
-            while True:
-                signal.pause()
+        while not is_stopped():
+            time.sleep(_NOTICED_WITHIN)
 
 
 def demo(

@@ -137,7 +137,8 @@ def test_a_model_that_cannot_be_loaded_leaves_a_warning_on_every_job(tmp_path: P
         assert len(told) == 1, "said once, not for every image"
 
 
-def test_ctrl_c_stops_the_development_stack(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line_before", ["dispatcher ready", "ready: http"])
+def test_ctrl_c_stops_the_development_stack(tmp_path: Path, line_before: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "gridscribe", "dev", "--port", "0", "--data-dir", str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
@@ -149,7 +150,7 @@ def test_ctrl_c_stops_the_development_stack(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if "dispatcher ready" in line:
+            if line_before in line:
                 break
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=40)
