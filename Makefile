@@ -136,8 +136,9 @@ constraints: ## Pin in constraints.txt the newest versions that work together
 	@rm -rf build/constraints
 
 UV ?= $(BIN)/uv
-# All is for Linux, so that no line needs to say so.
-UV_COMPILE = $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+# All is for Linux, so that no line needs to say so. The images have Python 3.12; 3.11 is where a test
+# may install them.
+UV_COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --constraint constraints.txt
 
 .PHONY: hashes
@@ -146,7 +147,8 @@ hashes: ## Write requirements/ anew, which the images install: pins with the has
 	    $(UV_COMPILE) pyproject.toml --extra $$extra --output-file requirements/$$extra.txt || exit; \
 	done
 	@echo 'setuptools>=77' | $(UV_COMPILE) - --output-file requirements/build.txt
-	@sed -i.old "s/ ; (platform_machine [^)]*) and sys_platform == 'linux' / /" requirements/*.txt
+	@sed -i.old -e "s/ ; (platform_machine [^)]*) and sys_platform == 'linux' / /" \
+	    -e "s/ and ((platform_machine .* == 'linux')) / /" requirements/*.txt
 	@rm requirements/*.txt.old
 
 .PHONY: clean

@@ -106,8 +106,7 @@ def test_an_image_installs_all_that_its_part_asks_by_hash_and_nothing_from_an_ad
     pins: dict[str, Requirement], extra: str
 ) -> None:
     installed = hashed_requirements(extra)
-    # What serves other systems, such as Windows, is missing.
-    assert installed.keys() >= closure(own_requirements(extra)).keys() - {"async-timeout"}
+    assert installed.keys() >= closure(own_requirements(extra)).keys()
     for name, pin in installed.items():
         if name in pins:  # all but what only a newer Python than this one asks for
             assert pinned_version(pin) == pinned_version(pins[name]), "run `make hashes`"
