@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 
 from api.job_service import check_model, check_vocabulary
-from shared.axes import axes_of_size
 from shared.errors import ErrorCode, ErrorLocation, GridscribeError
 from shared.job_spec import Template
-from shared.layout import plan_sheet
-from shared.layout_preview import Preview, PreviewRequest, preview_of
+from shared.layout_preview import Preview, PreviewRequest, planned_preview
 from shared.settings import Settings
 from shared.templates import apply_template
 
@@ -22,13 +20,5 @@ def preview(request: PreviewRequest, settings: Settings, own: Mapping[str, Templ
     spec = apply_template(request.spec, own)
     check_model(spec, settings)
     check_vocabulary(spec, settings)
-    counts = request.axis_counts
-    axes = axes_of_size(counts.rows, counts.cols, request.count) if counts else None
-    layout = plan_sheet(
-        spec,
-        request.count,
-        max_pixels=settings.max_sheet_pixels,
-        axes=axes,
-        label_lines=request.label_lines,
-    )
-    return preview_of(layout)
+    applied = request.model_copy(update={"spec": spec})
+    return planned_preview(applied, max_pixels=settings.max_sheet_pixels)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.axes import MAX_VALUES
+from shared.axes import MAX_VALUES, axes_of_size
 from shared.axis_headers import HeaderKind
 from shared.job_spec import JobSpec, StrictModel
-from shared.layout import SheetLayout
+from shared.layout import SheetLayout, plan_sheet
 from shared.schemas import Box, ManifestPage
 
 
@@ -61,7 +61,24 @@ class Preview(StrictModel):
     """Of the axes."""
 
 
-def preview_of(layout: SheetLayout) -> Preview:
+def planned_preview(request: PreviewRequest, *, max_pixels: int) -> Preview:
+    """The preview of `request`, whose spec has its template's values already.
+
+    Raises `GridscribeError` as `plan_sheet` does.
+    """
+    counts = request.axis_counts
+    return _preview_of(
+        plan_sheet(
+            request.spec,
+            request.count,
+            max_pixels=max_pixels,
+            axes=axes_of_size(counts.rows, counts.cols, request.count) if counts else None,
+            label_lines=request.label_lines,
+        )
+    )
+
+
+def _preview_of(layout: SheetLayout) -> Preview:
     return Preview(
         rows=layout.rows,
         cols=layout.cols,

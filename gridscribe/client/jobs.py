@@ -187,10 +187,20 @@ class JobFlows:
         return (yield from self._wire.exchange(request, sink))
 
     def preview(
-        self, count: int, spec: Spec | None = None, axis_counts: AxisCounts | None = None
+        self,
+        count: int,
+        spec: Spec | None = None,
+        axis_counts: AxisCounts | None = None,
+        label_lines: int | None = None,
     ) -> Flow[Preview]:
-        """Where everything would stand on a sheet of `count` images; nothing is made."""
+        """Where everything would stand on a sheet of `count` images; nothing is made.
+
+        `label_lines` are those of the longest label; without them bands are as high as they may
+        become.
+        """
         body: dict[str, Any] = {"spec": _spec_fields(spec), "count": count}
+        if label_lines is not None:
+            body["label_lines"] = label_lines
         if axis_counts:
             body["axis_counts"] = axis_counts.model_dump()
         request = Request("POST", path_of("preview"), Preview, json=json.dumps(body).encode())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.markup import escape
 
 from gridscribe.commands.connection import AsJson, AsJsonLines, connect
@@ -27,10 +28,10 @@ from gridscribe.local import LocalSheet, local_captioning, make_sheet
 from gridscribe.saved_templates import check_template
 from gridscribe.unpack import CSV_NAME
 from gridscribe.unpack import unpack as unpack_sheets
+from shared.axes import MAX_VALUES
 from shared.job_spec import JobSpec
 from shared.labels import compares_features
-from shared.layout import plan_sheet
-from shared.layout_preview import preview_of
+from shared.layout_preview import AxisCounts, PreviewRequest, planned_preview
 from shared.settings import Settings
 from shared.templates import apply_template
 
@@ -95,6 +96,14 @@ def preview(
     spec: JobSpec,
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[DIR_OR_FILES...]")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Images, where none are named.")] = None,
+    label_lines: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the longest label. Default: the most there may be."),
+    ] = None,
+    axis_counts: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="ROWS COLS", help="Of an X/Y plot: the values of each axis."),
+    ] = None,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="Ask this service, by its own limits.")
     ] = None,
@@ -104,14 +113,17 @@ def preview(
     if bool(paths) == bool(count):
         raise InputError("preview needs either images or --count")
     images = count or len(find_images(paths or []))
+    axes = _axis_counts(axis_counts) if axis_counts else None
     if server:
         with connect(server) as client:
-            found = client.jobs.preview(images, spec)
+            found = client.jobs.preview(images, spec, axes, label_lines)
     else:
         if spec.template:
             check_template(spec.template)
-        limit = Settings().max_sheet_pixels
-        found = preview_of(plan_sheet(apply_template(spec), images, max_pixels=limit))
+        request = PreviewRequest(
+            spec=apply_template(spec), count=images, label_lines=label_lines, axis_counts=axes
+        )
+        found = planned_preview(request, max_pixels=Settings().max_sheet_pixels)
     if as_json:
         print_document(found)
         return
@@ -141,6 +153,15 @@ def unpack(
         )
     folder = escape(str(unpacked.folder))
     err.print(f"wrote {unpacked.pictures} picture(s) and {CSV_NAME} to {folder}", soft_wrap=True)
+
+
+def _axis_counts(counts: tuple[int, int]) -> AxisCounts:
+    try:
+        return AxisCounts(rows=counts[0], cols=counts[1])
+    except ValidationError as error:
+        raise InputError(
+            f"--axis-counts {counts[0]} {counts[1]}: an axis has 1 to {MAX_VALUES} values"
+        ) from error
 
 
 def _batch_sheets(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -142,6 +143,23 @@ def test_unusable_input_exits_2_with_one_sentence(
 def test_preview_says_rows_pages_and_pixels(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("preview", "--count", "10", "--rows", "2", "--cols", "3", *SMALL) == 0
     assert "10 images in 2 rows and 3 columns, 2 page(s)" in capsys.readouterr().out
+
+
+def test_preview_knows_the_lines_of_labels_and_the_values_of_axes(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def previewed(*arguments: str) -> dict[str, Any]:
+        assert run("preview", "--count", "6", *arguments, "--json") == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    labels = ("--labels", "seed,cfg", "--cols", "2")
+    high, low = previewed(*labels), previewed(*labels, "--label-lines", "1")
+    assert low["pages"][0]["height"] < high["pages"][0]["height"]
+    plot = previewed("--rows-by", "seed", "--cols-by", "cfg", "--axis-counts", "2", "3")
+    assert (plot["rows"], plot["cols"]) == (2, 3)
+    assert len(plot["headers"]) == 2 + 3 + 2
+    assert run("preview", "--count", "6", "--axis-counts", "2", "501") == 2
+    assert "--axis-counts 2 501: an axis has 1 to 500 values" in capsys.readouterr().err
 
 
 def succeeded() -> Answer:

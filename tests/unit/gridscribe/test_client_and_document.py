@@ -15,6 +15,7 @@ from gridscribe.client.flow import Open, Request, Send
 from gridscribe.client.wire import Wire
 from shared.inbound_sources import Adapter, SourceRequest
 from shared.job_spec import JobSpec, Template
+from shared.layout_preview import PreviewRequest
 from shared.schemas import Job
 from shared.webhooks import NewWebhookEndpoint, WebhookEndpointChange
 
@@ -110,6 +111,12 @@ def test_every_operation_has_a_method() -> None:
         for method in operations
     }
     assert there - called <= set(NOT_OFFERED), "add a method to `gridscribe.client`, or the reason"
+
+
+def test_a_preview_can_be_asked_for_all_that_there_is() -> None:
+    assert set(PreviewRequest.model_fields) == set(
+        inspect.signature(Client().jobs.preview).parameters
+    )
 
 
 def test_both_clients_offer_the_same() -> None:
