@@ -9,23 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridscribe.image_files import InputError
 from gridscribe.sheet_files import written_whole
-from shared.job_spec import JobSpec
+from shared.job_spec import JobSpec, Template
 from shared.templates import BUILT_IN_TEMPLATES, apply_template
 
-_SAVED_FIELDS = {
-    "rows",
-    "cols",
-    "cell_size",
-    "margin",
-    "font_size",
-    "background",
-    "format",
-    "quality",
-    "resize_mode",
-    "preprocessing",
-    "label_position",
-    "overflow",
-}
+_FIELDS = set(Template.model_fields)
 _file_content = TypeAdapter(dict[str, dict[str, Any]])
 
 
@@ -61,7 +48,7 @@ def save_template(name: str, spec: JobSpec) -> Path:
     """Keep the layout of `spec`, its template's values included; returns the file it is in."""
     if name in BUILT_IN_TEMPLATES:
         raise InputError(f"{name!r} is a built-in template; choose another name")
-    layout = apply_template(spec).model_dump(mode="json", include=_SAVED_FIELDS, exclude_unset=True)
+    layout = apply_template(spec).model_dump(mode="json", include=_FIELDS, exclude_unset=True)
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps({**_read(), name: layout}, indent=2, ensure_ascii=False)

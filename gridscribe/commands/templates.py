@@ -19,9 +19,11 @@ from gridscribe.commands.spec_options import takes_service_spec
 from gridscribe.console import err, out, print_document, print_line
 from gridscribe.image_files import InputError
 from shared.job_spec import JobSpec, Template
-from shared.templates import ListedTemplate
 
 app = typer.Typer(no_args_is_help=True, help="Layouts that the service keeps for you.")
+
+SIZES = ("cell_size", "resize")
+"""Fields that are a width and a height."""
 
 Name = Annotated[str, typer.Argument(autocompletion=complete_template, help="The template's name.")]
 
@@ -38,7 +40,7 @@ def list_templates(server: Server = DEFAULT_SERVER, as_json: AsJsonLines = False
     table = Table("template", "whose", "layout")
     for template in found:
         whose = "built in" if template.built_in else "yours"
-        table.add_row(Text(template.name), whose, Text(_layout(template)))
+        table.add_row(Text(template.name), whose, Text(", ".join(_layout(template.spec))))
     out.print(table)
 
 
@@ -50,7 +52,7 @@ def show(name: Name, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -
     if as_json:
         print_document(template, exclude_unset=True)
     else:
-        for line in _layout(template).split(", "):
+        for line in _layout(template.spec):
             out.print(Text(line))
 
 
@@ -76,7 +78,8 @@ def save(
     if as_json:
         print_document(saved, exclude_unset=True)
     else:
-        err.print(f"saved {escape(name)}: {escape(_layout(saved))}", soft_wrap=True)
+        layout = ", ".join(_layout(saved.spec))
+        err.print(f"saved {escape(name)}: {escape(layout)}", soft_wrap=True)
 
 
 @app.command()
@@ -90,9 +93,11 @@ def delete(name: Name, server: Server = DEFAULT_SERVER, as_json: AsJson = False)
         err.print(f"deleted {escape(name)}")
 
 
-def _layout(template: ListedTemplate) -> str:
-    fields = template.spec.model_dump(mode="json", exclude_unset=True)
-    return ", ".join(
-        f"{name}: {'x'.join(map(str, value)) if isinstance(value, list) else value}"
+def _layout(template: Template) -> list[str]:
+    """Each field that it decides, steps of preprocessing among them."""
+    fields = template.model_dump(mode="json", exclude_unset=True)
+    fields |= fields.pop("preprocessing", {})
+    return [
+        f"{name}: {'x'.join(map(str, value)) if name in SIZES else value}"
         for name, value in fields.items()
-    )
+    ]

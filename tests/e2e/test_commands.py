@@ -7,10 +7,21 @@ import pytest
 from PIL import Image
 
 from gridscribe.devstack import DevStack
+from shared.job_spec import Preprocessing, Template
 from tests.fixtures.command_line import Run
 
 SAMPLES = Path(__file__).parents[2] / "gridscribe" / "samples"
 CLOCK = str(SAMPLES / "clock.jpg")
+
+EVERY_OPTION = (
+    *("--rows", "2", "--cols", "3", "--cell-size", "64", "48", "--margin", "5"),
+    *("--font-size", "9", "--background", "navy", "--format", "webp", "--quality", "77"),
+    *("--resize-mode", "fill", "--label-position", "overlay", "--overflow", "grow"),
+    *("--crop", "1", "2", "90", "80", "--resize", "70", "60", "--blur", "0.5", "--sharpen", "0.4"),
+    *("--emboss", "0.1", "--edge-enhance", "0.2", "--brightness", "1.1", "--contrast", "0.9"),
+    *("--saturation", "0.8"),
+)
+"""One for each field of a template."""
 
 
 class Told:
@@ -91,12 +102,40 @@ def test_templates_of_the_service_are_used_by_name(told: Told, run: Run) -> None
     assert run("templates", "show", "strip") == 4
 
 
+def test_a_template_keeps_every_field_of_a_layout_for_its_jobs(
+    told: Told, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = told.document("templates", "save", "whole", *EVERY_OPTION)
+    kept = saved["spec"]
+    assert isinstance(kept, dict)
+    assert set(kept) == set(Template.model_fields)
+    assert set(kept["preprocessing"]) == set(Preprocessing.model_fields)
+    given = ("--template", "whole", "-o", "sheet.webp", "--rows", "1")
+    job = told.document("submit", CLOCK, *given)
+    spec = job["spec"]
+    assert isinstance(spec, dict)
+    assert {name: spec[name] for name in kept} == {**kept, "rows": 1}
+    with Image.open("sheet.webp") as sheet:
+        assert sheet.size == (3 * (64 + 5) + 5, 48 + 2 * 5)
+        red, green, blue = sheet.convert("RGB").getpixel((2, 2))  # type: ignore[misc] # a tuple
+        assert max(red, green) < 20 < 100 < blue, "navy"
+    assert run("templates", "show", "whole") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert {"cell_size: 64x48", "blur: 0.5", "crop: [1, 2, 90, 80]"} < set(shown)
+    # The very same, as an export makes it on this machine.
+    told.lines("export", CLOCK, "own.webp", *EVERY_OPTION, "--save-template", "mine")
+    told.lines("export", CLOCK, "again.webp", "--template", "mine")
+    assert Path("again.webp").read_bytes() == Path("own.webp").read_bytes()
+
+
 def test_what_the_service_offers_is_listed(told: Told, run: Run, stack: DevStack) -> None:
     assert told.lines("models") == [{"name": "starter", "default": True}]
     assert told.lines("vocabularies")[0]["name"] == "default"
-    asked = told.document("preview", "--count", "10", "--cols", "5", "--server", stack.base_url)
-    assert (asked["cols"], asked["rows"]) == (5, 2)
-    assert asked == told.document("preview", "--count", "10", "--cols", "5")
+    for options in (("--cols", "5"), ("--label-lines", "1"), ("--axis-counts", "3", "4")):
+        preview = ("preview", "--count", "10", *options)
+        asked = told.document(*preview, "--server", stack.base_url)
+        assert asked == told.document(*preview)
+    assert (asked["cols"], asked["rows"]) == (4, 3)
     for command in ("models", "vocabularies", "jobs"):
         assert run(command) == 0
     assert run("presign") == 4, "there is no bucket"

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from shared.job_spec import Preprocessing, Template
 from tests.integration.api.served import image_part, problem_of, spec_part, submit
 
 POSTER = {"rows": 2, "cols": 6, "background": "navy", "label_position": "overlay"}
@@ -19,6 +20,21 @@ def test_a_saved_template_is_given_back_with_the_fields_that_it_decides(
     assert (saved.status_code, saved.json()) == (201, expected)
     assert client.get("/v1/templates/poster").json() == expected
     assert client.get("/v1/templates").json()["data"][-1] == expected
+
+
+def test_every_field_of_a_layout_can_be_kept(client: httpx.Client) -> None:
+    steps: dict[str, object] = {"crop": [0, 0, 9, 9], "resize": [8, 6]}
+    steps |= {name: 1.5 for name in Preprocessing.model_fields if name not in steps}
+    whole = {
+        **{"rows": 2, "cols": 3, "cell_size": [64, 48], "margin": 5, "font_size": 9},
+        **{"background": "#000080", "format": "webp", "quality": 77, "resize_mode": "fill"},
+        **{"label_position": "overlay", "overflow": "grow", "preprocessing": steps},
+    }
+    assert set(whole) == set(Template.model_fields)
+    assert client.put("/v1/templates/whole", json=whole).json()["spec"] == whole
+    assert client.get("/v1/templates/whole").json()["spec"] == whole
+    job = submit(client, spec_part({"template": "whole"}), image_part("a.png")).json()
+    assert {name: job["spec"][name] for name in whole} == whole
 
 
 def test_a_job_with_a_template_has_its_layout_and_the_callers_own_fields(

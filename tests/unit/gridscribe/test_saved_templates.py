@@ -4,6 +4,7 @@ import pytest
 
 from gridscribe.image_files import InputError
 from gridscribe.saved_templates import check_template, save_template, spec_from
+from shared.job_spec import Template
 from shared.templates import apply_template
 
 
@@ -18,6 +19,12 @@ def test_saved_layout_comes_back_and_other_options_win() -> None:
     spec = spec_from({"template": "mine", "margin": 4})
     assert (spec.rows, spec.margin, spec.title, spec.use_clip) == (2, 4, None, False)
     assert apply_template(spec) == spec
+
+
+def test_every_field_of_a_template_is_kept() -> None:
+    fields = Template().model_dump() | {"rows": 2, "cols": 3}
+    save_template("mine", spec_from(fields))
+    assert spec_from({"template": "mine"}).model_fields_set == set(fields) | {"template"}
 
 
 def test_layout_based_on_a_built_in_template_keeps_its_values() -> None:
