@@ -116,7 +116,7 @@ def _by_value(value: str) -> SheetFormat | None:
 
 class ResizeMode(StrEnum):
     FIT = "fit"
-    """The whole picture, centred, nothing cut."""
+    """The whole picture, nothing cut: centred, or on the lower edge where a label is below it."""
     FILL = "fill"
     """The whole cell, what sticks out is cut."""
     STRETCH = "stretch"

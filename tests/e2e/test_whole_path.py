@@ -192,6 +192,19 @@ def test_a_sheet_is_written_in_the_format_asked_for(
     assert job.result.media_type == spec.format.media_type
 
 
+def test_pictures_of_every_format_stand_on_one_sheet(client: Client, tmp_path: Path) -> None:
+    colors = {"png": "red", "jpg": "lime", "bmp": "blue", "tiff": "yellow", "webp": "aqua"}
+    colors["gif"] = "fuchsia"
+    images = [tmp_path / f"{color}.{suffix}" for suffix, color in colors.items()]
+    for path in images:
+        Image.new("RGB", (32, 32), path.stem).save(path)
+    _, manifest, [page] = run(client, JobSpec(cell_size=(32, 32)), images, tmp_path)
+    for image, color in zip(manifest.images, colors.values(), strict=True):
+        assert image.picture is not None, image.name
+        shown = crop(page, image.picture)
+        assert difference(shown, Image.new("RGB", shown.size, color)) < 6, image.name
+
+
 def test_a_truncated_picture_gets_a_placeholder_and_the_job_succeeds(
     client: Client, tmp_path: Path
 ) -> None:

@@ -41,7 +41,7 @@ def quartered(width: int, height: int) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("format_", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("target", [None, (20, 10)])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_comes_out_upright(
@@ -60,10 +60,15 @@ def test_every_exif_orientation_comes_out_upright(
     stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"lossless": True} if format_ == "WEBP" else {}
-    picture = open_picture(encoded(stored, format_, exif=exif, **options), target)
+    options: dict[str, dict[str, Any]] = {
+        "WEBP": {"lossless": True},
+        "JPEG": {"quality": 100, "subsampling": 0},
+    }
+    file = encoded(stored, format_, exif=exif, **options.get(format_, {}))
+    picture = open_picture(file, target)
     assert picture.size == (target or (80, 40))
-    assert corners(picture) == [RED, GREEN, BLUE, (255, 255, 255)]
+    for found, expected in zip(corners(picture), [RED, GREEN, BLUE, (255, 255, 255)], strict=True):
+        assert max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= 2
 
 
 def test_a_sideways_jpeg_is_drafted_large_enough_for_its_place() -> None:
@@ -72,6 +77,14 @@ def test_a_sideways_jpeg_is_drafted_large_enough_for_its_place() -> None:
     stored = Image.new("RGB", (1600, 400), RED)
     picture = open_picture(encoded(stored, "JPEG", exif=exif), (100, 200))
     assert picture.size == (100, 400)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_a_bitmap_keeps_its_colours(mode: str) -> None:
+    drawn = quartered(80, 40).convert("L" if mode in "1L" else "RGB").convert(mode)
+    picture = open_picture(encoded(drawn, "BMP"))
+    assert picture.size == (80, 40)
+    assert corners(picture) == corners(drawn.convert("RGB"))
 
 
 def test_sixteen_bit_grey_keeps_its_tones() -> None:

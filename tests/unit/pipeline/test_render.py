@@ -60,6 +60,28 @@ def test_fit_shows_all_centred_fill_cuts_and_stretch_squeezes(tmp_path: Path) ->
     }
 
 
+@pytest.mark.parametrize(
+    ("label_position", "x", "y"),
+    [
+        (LabelPosition.BAND, 7, 7 + 25),  # right above its label
+        (LabelPosition.OVERLAY, 7, 7 + 12),
+        (LabelPosition.NONE, 7, 7 + 12),
+    ],
+)
+def test_a_picture_that_keeps_its_proportions_stands_near_its_label_or_else_centred(
+    tmp_path: Path, label_position: LabelPosition, x: int, y: int
+) -> None:
+    wide, high = entry(striped()), entry(encoded(Image.new("RGB", (50, 100))))
+    sheet = rendered(
+        tmp_path, [wide, high], cell_size=(50, 50), label_position=label_position, cols=1
+    )
+    first, second = (placed.picture for placed in sheet.manifest.images)
+    assert first is not None
+    assert (first.x, first.y, first.width, first.height) == (x, y, 50, 25)
+    assert second is not None
+    assert (second.x, second.width, second.height) == (7 + 12, 25, 50)
+
+
 @pytest.mark.parametrize("mode", ResizeMode)
 def test_small_pictures_are_scaled_up(tmp_path: Path, mode: ResizeMode) -> None:
     sheet = rendered(tmp_path, plain(1, (4, 3)), resize_mode=mode)
