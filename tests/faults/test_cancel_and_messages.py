@@ -9,8 +9,9 @@ from gridscribe.client import Client
 from shared.queue import TASK_NAMES, make_celery
 from shared.settings import Settings
 from shared.work_units import WorkerKind
-from tests.fixtures.deployment import Deployment, wait_until
+from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, begun, check_done_once, composing, pictures
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

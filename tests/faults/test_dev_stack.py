@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from gridscribe.client import Client
-from tests.fixtures.deployment import ROOT, Process, wait_until
+from tests.fixtures.deployment import ROOT, Process
 from tests.fixtures.fault_jobs import PLAIN, pictures
+from tests.fixtures.waiting import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 

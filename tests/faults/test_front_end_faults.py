@@ -4,8 +4,9 @@ import httpx
 import pytest
 
 from gridscribe.client import Client
-from tests.fixtures.deployment import Deployment, wait_until
+from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, check_done_once, pictures
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -14,8 +14,9 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from gridscribe.client import Client
-from tests.fixtures.deployment import LEASE_SECONDS, Deployment, wait_until
+from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
+from tests.fixtures.waiting import wait_until
 from tests.integration.job_life_rules import Snapshot, check_store
 
 pytestmark = pytest.mark.faults

@@ -9,9 +9,10 @@ import pytest
 
 from gridscribe.client import Client
 from shared.schemas import Job
-from tests.fixtures.deployment import Deployment, wait_until
+from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
 from tests.fixtures.half_sent import half_sent
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from gridscribe.client import Client
-from tests.fixtures.deployment import LEASE_SECONDS, Deployment, wait_until
+from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, check_done_once, composing, pictures
 from tests.fixtures.proxy import Proxy
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

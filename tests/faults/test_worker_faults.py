@@ -6,7 +6,7 @@ import time
 import pytest
 
 from gridscribe.client import Client
-from tests.fixtures.deployment import LEASE_SECONDS, Deployment, wait_until
+from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.fault_jobs import (
     CAPTIONED,
     PLAIN,
@@ -14,6 +14,7 @@ from tests.fixtures.fault_jobs import (
     check_done_once,
     pictures,
 )
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

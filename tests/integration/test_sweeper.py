@@ -20,6 +20,7 @@ from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
 from shared.object_storage import ObjectStorage, input_key, output_key, upload_key
 from shared.settings import Settings
+from tests.fixtures.waiting import PATIENCE, wait_until
 from worker.sweeper import ORPHAN_AGE, ORPHAN_UPLOAD_AGE, Sweeper
 
 NEXT_SWEEP = timedelta(minutes=59)
@@ -122,13 +123,11 @@ def test_more_than_a_batch_is_swept_without_a_pause(place: Place) -> None:
     thread = threading.Thread(target=place.sweeper.run, args=(stopping,))
     thread.start()
     try:
-        deadline = time.monotonic() + 20
-        while place.redis.zcard(f"{PREFIX}expired") or place.redis.zcard(f"{PREFIX}expiry"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        queues = (f"{PREFIX}expired", f"{PREFIX}expiry")
+        wait_until(lambda: not any(map(place.redis.zcard, queues)))
     finally:
         stopping.set()
-        thread.join(10)
+        thread.join(PATIENCE)
     assert place.files() == set()
 
 

@@ -17,9 +17,10 @@ import pytest
 from gridscribe.client import Client
 from shared.job_spec import JobSpec, JobWebhook
 from shared.webhook_signature import new_secret, verify
-from tests.fixtures.deployment import ROOT, Deployment, wait_until
+from tests.fixtures.deployment import ROOT, Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, begun, check_done_once, pictures
 from tests.fixtures.half_sent import half_sent
+from tests.fixtures.waiting import wait_until
 from tests.fixtures.webhook_receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]

@@ -1,7 +1,6 @@
 """One key, one job: also while its request is still on its way."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import pytest
 from redis import Redis
 
 from shared.keyspace import PREFIX
+from tests.fixtures.waiting import wait_until
 from tests.integration.api.served import GOOD, Part, image_part, problem_of
 
 KEY = {"Idempotency-Key": "key-1"}
@@ -28,7 +28,7 @@ class HalfSent:
         head = "".join(f"{name}: {value}\r\n" for name, value in whole.headers.items())
         body = whole.read()
         address = (client.base_url.host, client.base_url.port or 80)
-        self._peer = socket.create_connection(address, timeout=10)
+        self._peer = socket.create_connection(address, timeout=60)
         self._peer.sendall(f"POST /v1/jobs HTTP/1.1\r\n{head}\r\n".encode() + body[:50])
         self._rest = body[50:]
 
@@ -45,17 +45,10 @@ class HalfSent:
 def half_sent(client: httpx.Client, redis: Redis) -> Iterator[HalfSent]:
     request = HalfSent(client)
     try:
-        wait_for(lambda: bool(redis.exists(RESERVATION)))
+        wait_until(lambda: bool(redis.exists(RESERVATION)))
         yield request
     finally:
         request.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_key_is_refused_while_its_first_request_is_being_accepted(
@@ -69,7 +62,7 @@ def test_a_key_is_refused_while_its_first_request_is_being_accepted(
         other = client.post("/v1/jobs", files=[GOOD], headers={"Idempotency-Key": "key-2"})
         assert other.status_code == 202
     # The first one's connection broke, so nothing came of it.
-    wait_for(lambda: not redis.exists(RESERVATION))
+    wait_until(lambda: not redis.exists(RESERVATION))
     assert send(client).status_code == 202
 
 

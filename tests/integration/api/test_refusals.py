@@ -3,7 +3,6 @@
 import io
 import socket
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from shared.settings import MEBIBYTE, Settings
+from tests.fixtures.waiting import wait_until
 from tests.integration.api.served import (
     GOOD,
     Part,
@@ -257,13 +257,6 @@ def test_a_caller_that_leaves_in_mid_upload_leaves_nothing(
         wait_until(lambda: len(stored_files()) >= 1)
     wait_until(lambda: stored_files() == [])
     assert_nothing_is_left()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_archives_may_not_list_more_files_than_memory_should_hold(

@@ -11,6 +11,7 @@ from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
 from shared.settings import Settings
 from shared.work_units import WorkerKind
+from tests.fixtures.waiting import wait_until
 from tests.integration.api.hand_work import begin, finish, new_job
 from tests.integration.api.served import GOOD, png, problem_of, serving
 
@@ -21,10 +22,7 @@ def send(client: httpx.Client, **headers: str) -> httpx.Response:
 
 
 def wait_until_queued(redis: Redis) -> None:
-    deadline = time.monotonic() + 10
-    while not redis.zcard(f"{PREFIX}queued"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: redis.zcard(f"{PREFIX}queued"))
 
 
 def test_a_caller_who_waits_gets_the_finished_job(

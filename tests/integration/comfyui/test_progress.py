@@ -3,7 +3,6 @@
 import logging
 import re
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
 from shared.settings import Settings
+from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.integration.api.served import serving
 from tests.integration.comfyui.comfyui_modules import InterruptProcessingException, RunningComfyUI
 from tests.integration.comfyui.hosting import execute
@@ -67,7 +67,7 @@ def test_a_sheet_canceled_while_the_service_makes_it_is_canceled_there(
     submitted = re.search(r"Gridscribe job (\S+) at", caplog.text)
     assert submitted
     with Client(stack.base_url) as client:
-        assert client.jobs.wait(submitted[1], timeout=30).status == "canceled"
+        assert client.jobs.wait(submitted[1], timeout=PATIENCE).status == "canceled"
     assert list(temporary_files.glob("gridscribe*")) == []
 
 
@@ -84,10 +84,10 @@ def test_a_sheet_canceled_while_it_is_uploaded_leaves_nothing_on_the_service(
                 labeled_grid, images=torch.rand(20, 256, 256, 3), server_url=str(client.base_url)
             )
         assert "Gridscribe job" not in caplog.text
-        deadline = time.monotonic() + 10
-        while [path for path in settings.data_dir.rglob("*") if path.is_file()]:
-            assert time.monotonic() < deadline, "the service keeps the files"
-            time.sleep(0.02)
+        wait_until(
+            lambda: not [path for path in settings.data_dir.rglob("*") if path.is_file()],
+            what="the service keeps the files",
+        )
 
 
 @pytest.mark.parametrize("pressed_at", [0.0, UPLOADED, CAPTIONED])

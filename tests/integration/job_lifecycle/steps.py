@@ -1,7 +1,5 @@
 """Steps of front end and workers, taken one by one, and time that passes between them."""
 
-import time
-
 from redis import Redis
 
 from shared.job_lifecycle import JobLifecycle
@@ -11,6 +9,7 @@ from shared.keyspace import PREFIX
 from shared.schemas import ImageCaption, JobStatus
 from shared.settings import Settings
 from shared.work_units import Ticket, WorkerKind
+from tests.fixtures.waiting import wait_until
 from tests.integration.stored_jobs import new_job, with_store
 
 CAPTION, COMPOSE = WorkerKind.CAPTION, WorkerKind.COMPOSE
@@ -60,11 +59,7 @@ def grant(lifecycle: JobLifecycle, kind: WorkerKind = CAPTION) -> Ticket:
 
 def grant_after_pause(lifecycle: JobLifecycle, kind: WorkerKind) -> Ticket:
     """Once the pause after an error is over, which takes its time."""
-    deadline = time.monotonic() + 60
-    while not (tickets := lifecycle.dispatch(kind, 1)):
-        assert time.monotonic() < deadline, "the pause never ended"
-        time.sleep(0.02)
-    return tickets[0]
+    return wait_until(lambda: lifecycle.dispatch(kind, 1), what="the pause never ended")[0]
 
 
 def caption_all(lifecycle: JobLifecycle) -> None:

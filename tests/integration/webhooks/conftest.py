@@ -10,6 +10,7 @@ from redis import Redis
 
 from shared.job_lifecycle import JobLifecycle, connect
 from shared.settings import Settings
+from tests.fixtures.waiting import PATIENCE
 from tests.fixtures.webhook_receiver import Receiver, receiving
 from tests.integration.api.served import serving
 from tests.integration.webhooks.delivering import start_deliverer
@@ -48,7 +49,7 @@ def deliverer(webhook_settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     process = start_deliverer(webhook_settings)
     yield process
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 @pytest.fixture(autouse=True)

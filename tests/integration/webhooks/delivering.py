@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,6 +10,7 @@ from redis import Redis
 
 from shared.keyspace import PREFIX
 from shared.settings import Settings
+from tests.fixtures.waiting import wait_until
 
 
 def start_deliverer(settings: Settings, **changes: str) -> subprocess.Popen[bytes]:
@@ -44,15 +43,6 @@ def deliveries_of(client: httpx.Client, job_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `condition` returns once that is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-    return found
-
-
 def attempted(client: httpx.Client, delivery_id: str, times: int) -> dict[str, Any]:
     """The delivery, once so many attempts at it are over."""
 
@@ -60,7 +50,7 @@ def attempted(client: httpx.Client, delivery_id: str, times: int) -> dict[str, A
         found: dict[str, Any] = client.get(f"/v1/deliveries/{delivery_id}").json()
         return found if len(found["attempts"]) >= times else None
 
-    found: dict[str, Any] = eventually(delivery)
+    found: dict[str, Any] = wait_until(delivery)
     return found
 
 

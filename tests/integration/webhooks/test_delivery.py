@@ -13,13 +13,13 @@ from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
 from shared.settings import Settings
 from shared.webhook_signature import new_secret
+from tests.fixtures.waiting import wait_until
 from tests.fixtures.webhook_receiver import Receiver
 from tests.integration.api.hand_work import begin, fail, finish, new_job
 from tests.integration.api.served import image_part, problem_of, spec_part, submit
 from tests.integration.webhooks.delivering import (
     attempted,
     deliveries_of,
-    eventually,
     make_endpoint,
 )
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("deliverer")
 
 def bodies(receiver: Receiver, path: str, count: int) -> list[dict[str, Any]]:
     """Once there are so many of them."""
-    found = eventually(
+    found = wait_until(
         lambda: received if len(received := receiver.received(path)) >= count else None
     )
     assert len(found) == count
@@ -41,7 +41,7 @@ def test_the_end_of_a_job_is_told_with_the_job_itself_signed_as_the_library_want
     endpoint = make_endpoint(client, receiver.url("/ok/end"))
     job_id = new_job(client, title="Füchse", metadata={"shot": 7})
     finish(worker, webhook_settings, [b"sheet"])
-    (message,) = eventually(lambda: receiver.received("/ok/end"))
+    (message,) = wait_until(lambda: receiver.received("/ok/end"))
     body = Webhook(endpoint["secret"]).verify(message["body"], message["headers"])
     assert body["type"] == "job.succeeded"
     assert datetime.fromisoformat(body["timestamp"]).tzinfo is not None
@@ -51,7 +51,7 @@ def test_the_end_of_a_job_is_told_with_the_job_itself_signed_as_the_library_want
     )
     assert body["data"]["spec"]["title"] == "Füchse"
     assert message["headers"]["content-type"] == "application/json"
-    (delivery,) = eventually(
+    (delivery,) = wait_until(
         lambda: [it for it in deliveries_of(client, job_id) if it["state"] == "delivered"]
     )
     assert delivery["id"] == message["headers"]["webhook-id"]
@@ -84,7 +84,7 @@ def test_progress_is_told_once_a_second_at_most(
     ticket = begin(worker)
     for done in range(6):
         worker.beat(ticket, done)
-    eventually(lambda: worker.beat(ticket, 7) and receiver.received("/ok/progress"))
+    wait_until(lambda: worker.beat(ticket, 7) and receiver.received("/ok/progress"))
     (body,) = bodies(receiver, "/ok/progress", 1)
     assert body["data"]["progress"] == {"stage": "composing", "done": 7, "total": 12}
 
@@ -120,7 +120,7 @@ def test_a_job_may_name_its_own_receiver_and_secret_and_shows_the_secret_nowhere
     answer = submit(client, image_part("a.png"), spec_part({"webhook": webhook}))
     job_id = answer.json()["id"]
     finish(worker, webhook_settings, [b"sheet"])
-    (message,) = eventually(lambda: receiver.received("/ok/own"))
+    (message,) = wait_until(lambda: receiver.received("/ok/own"))
     Webhook(secret).verify(message["body"], message["headers"])
     (delivery,) = deliveries_of(client, job_id)
     assert delivery["endpoint_id"] is None
@@ -132,7 +132,7 @@ def test_a_job_may_name_its_own_receiver_and_secret_and_shows_the_secret_nowhere
     assert again.status_code == 202, again.text
     assert secret not in again.text
     finish(worker, webhook_settings, [b"sheet"])
-    second = eventually(lambda: receiver.received("/ok/own")[1:])[0]
+    second = wait_until(lambda: receiver.received("/ok/own")[1:])[0]
     Webhook(secret).verify(second["body"], second["headers"])
 
 
@@ -141,7 +141,7 @@ def test_a_job_without_a_secret_is_told_of_unsigned(
 ) -> None:
     new_job(client, webhook={"url": receiver.url("/ok/bare"), "events": ["job.succeeded"]})
     finish(worker, webhook_settings, [b"sheet"])
-    (message,) = eventually(lambda: receiver.received("/ok/bare"))
+    (message,) = wait_until(lambda: receiver.received("/ok/bare"))
     assert "webhook-signature" not in message["headers"]
     assert message["headers"]["webhook-id"].startswith("msg_")
 
@@ -153,7 +153,7 @@ def test_a_message_stays_under_twenty_kilobytes_and_names_what_it_leaves_out(
     metadata = {"note": "é" * 2500}
     new_job(client, candidates=["c" * 190 + str(n) for n in range(60)], metadata=metadata)
     fail(worker)
-    (message,) = eventually(lambda: receiver.received("/ok/large"))
+    (message,) = wait_until(lambda: receiver.received("/ok/large"))
     assert len(message["body"].encode()) < 20_000
     data = json.loads(message["body"])["data"]
     assert data["omitted"] == ["images", "warnings", "spec"]
@@ -169,14 +169,14 @@ def test_after_a_rotation_both_secrets_verify_until_the_old_ones_time_is_over(
     rotated = client.post(f"{address}/rotate-secret", json={"overlap_seconds": 60}).json()
     assert rotated["secret"] != endpoint["secret"]
     client.post(f"{address}/test")
-    (message,) = eventually(lambda: receiver.received("/ok/rotated"))
+    (message,) = wait_until(lambda: receiver.received("/ok/rotated"))
     for secret in (rotated["secret"], endpoint["secret"]):
         body = Webhook(secret).verify(message["body"], message["headers"])
     assert body == {**body, "type": "webhook.test", "data": {"endpoint_id": endpoint["id"]}}
 
     last = client.post(f"{address}/rotate-secret", json={"overlap_seconds": 0}).json()["secret"]
     client.post(f"{address}/test")
-    second = eventually(lambda: receiver.received("/ok/rotated")[1:])[0]
+    second = wait_until(lambda: receiver.received("/ok/rotated")[1:])[0]
     assert second["headers"]["webhook-signature"].count("v1,") == 1
     Webhook(last).verify(second["body"], second["headers"])
 
@@ -187,7 +187,7 @@ def test_deleting_a_job_removes_its_deliveries(
     endpoint = make_endpoint(client, receiver.url("/status/500/kept"), events=["job.failed"])
     job_id = new_job(client)
     fail(worker)
-    (delivery,) = eventually(lambda: deliveries_of(client, job_id))
+    (delivery,) = wait_until(lambda: deliveries_of(client, job_id))
     attempted(client, delivery["id"], 1)
     client.delete(f"/v1/jobs/{job_id}")
     assert client.get(f"/v1/deliveries/{delivery['id']}").status_code == 404

@@ -13,19 +13,21 @@ from redis import Redis
 
 from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
+from tests.fixtures.waiting import wait_until
 from tests.fixtures.webhook_receiver import Receiver
 from tests.integration.api.hand_work import fail, new_job
 from tests.integration.api.served import problem_of
 from tests.integration.webhooks.delivering import (
     attempted,
     deliveries_of,
-    eventually,
     let_time_pass,
     make_endpoint,
     seconds_until_next,
 )
 
 HOUR, DAY = 3600, 24 * 3600
+SLACK = 30
+"""Seconds that a busy machine may take to look at what was just done."""
 SCHEDULE = [5, 300, 1800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR]
 
 
@@ -52,8 +54,8 @@ def test_the_schedule_is_kept_to_its_end_under_one_id_and_then_the_delivery_is_d
     delivery = failed(receiver.url("/status/500/schedule"))
     for attempt, delay in enumerate(SCHEDULE, start=2):
         left = seconds_until_next(redis, delivery["id"])
-        assert 0.8 * delay - 15 < left <= 1.2 * delay
-        let_time_pass(redis, left)
+        assert 0.8 * delay - SLACK < left <= 1.2 * delay
+        let_time_pass(redis, max(left, 0))
         delivery = attempted(client, delivery["id"], attempt)
     assert (delivery["state"], delivery["next_attempt_at"]) == ("dead", None)
     messages = receiver.received("/status/500/schedule")
@@ -89,7 +91,7 @@ def test_whatever_a_receiver_does_is_logged(
     (attempt,) = delivery["attempts"]
     assert attempt["status"] == status
     assert len(attempt["answer"] or "") <= 500
-    assert attempt["duration_ms"] < 10_000
+    assert attempt["duration_ms"] < 1000 * (5 + SLACK)
     if error is None:
         assert delivery["state"] == "delivered"
     else:
@@ -125,7 +127,7 @@ def test_410_disables_the_endpoint_which_says_why_until_it_is_enabled_again(
     enabled = client.patch(address, json={"disabled": False, "url": receiver.url("/ok/back")})
     assert enabled.json()["disabled"] is False
     assert client.post(delivery["urls"]["redeliver"]).status_code == 202
-    assert eventually(lambda: receiver.received("/ok/back"))
+    assert wait_until(lambda: receiver.received("/ok/back"))
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
@@ -180,7 +182,7 @@ def test_progress_that_failed_is_not_sent_again_once_the_job_is_over(
     job_id = new_job(client)
     (ticket,) = worker.dispatch("compose", 1)  # type: ignore[arg-type]
     worker.start_compose(ticket)
-    eventually(lambda: worker.beat(ticket, 1) and deliveries_of(client, job_id))
+    wait_until(lambda: worker.beat(ticket, 1) and deliveries_of(client, job_id))
     worker.yield_unit(ticket)
     client.post(f"/v1/jobs/{job_id}/cancel")
     (delivery,) = deliveries_of(client, job_id)

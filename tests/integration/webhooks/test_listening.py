@@ -11,9 +11,9 @@ import pytest
 
 from shared.job_lifecycle import JobLifecycle
 from shared.webhook_signature import new_secret
+from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.fixtures.webhook_receiver import Receiver
 from tests.integration.api.hand_work import fail, new_job
-from tests.integration.webhooks.delivering import eventually
 
 
 @contextmanager
@@ -49,12 +49,12 @@ def test_it_has_the_service_send_to_it_prints_verified_deliveries_and_passes_the
         assert process.stdout is not None
         lines = sorted(process.stdout.readline() for _ in range(2))
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     for line, event in zip(lines, ("job.failed", "job.started"), strict=True):
         assert line.startswith(event)
         assert f"job {job_id}" in line
         assert "verified -> 204" in line
-    messages = eventually(lambda: receiver.received("/ok/forwarded"))
+    messages = wait_until(lambda: receiver.received("/ok/forwarded"))
     assert all("webhook-signature" in message["headers"] for message in messages)
     assert client.get("/v1/webhook-endpoints").json() == {"data": []}
 

@@ -9,11 +9,12 @@ from redis import Redis
 
 from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
+from tests.fixtures.waiting import wait_until
 from tests.fixtures.webhook_receiver import Receiver
 from tests.integration.api.hand_work import fail, new_job
 from tests.integration.api.served import problem_of
 from tests.integration.api.test_metrics import scrape, value
-from tests.integration.webhooks.delivering import attempted, eventually, make_endpoint
+from tests.integration.webhooks.delivering import attempted, make_endpoint
 
 
 def pages(client: httpx.Client, url: str, limit: int) -> list[list[str]]:
@@ -84,7 +85,7 @@ def test_a_job_leads_to_its_deliveries_and_the_metrics_count_them(
 
     for delivery in told():
         attempted(client, delivery["id"], 1)
-    eventually(lambda: {it["state"] for it in told()} == {"delivered", "pending"})
+    wait_until(lambda: {it["state"] for it in told()} == {"delivered", "pending"})
     samples = scrape(client)
     assert value(samples, "webhook_attempts_total", outcome="delivered") == 1
     assert value(samples, "webhook_attempts_total", outcome="refused") == 1
@@ -94,4 +95,4 @@ def test_a_job_leads_to_its_deliveries_and_the_metrics_count_them(
     assert value(samples, "webhooks", state="later") == 1
     assert value(samples, "webhooks", state="due") == 0
     # The store was emptied for this test; the deliverer stamps it again with its next beat.
-    eventually(lambda: value(scrape(client), "workers", kind="deliverer") == 1)
+    wait_until(lambda: value(scrape(client), "workers", kind="deliverer") == 1)

@@ -8,11 +8,11 @@ import httpx
 
 from shared.job_lifecycle import JobLifecycle
 from shared.settings import Settings
+from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.fixtures.webhook_receiver import Receiver
 from tests.integration.api.hand_work import fail, new_job
 from tests.integration.webhooks.delivering import (
     deliveries_of,
-    eventually,
     make_endpoint,
     start_deliverer,
 )
@@ -26,7 +26,7 @@ def test_the_delivery_of_a_killed_deliverer_goes_out_when_its_lease_ends(
     first = start_deliverer(webhook_settings, GRIDSCRIBE_WEBHOOK_TIMEOUT_SECONDS="2")
     try:
         fail(worker)
-        eventually(lambda: receiver.received("/hang/killed"))
+        wait_until(lambda: receiver.received("/hang/killed"))
     finally:
         first.kill()
         first.wait()
@@ -35,10 +35,10 @@ def test_the_delivery_of_a_killed_deliverer_goes_out_when_its_lease_ends(
     )
     second = start_deliverer(webhook_settings)
     try:
-        (message,) = eventually(lambda: receiver.received("/ok/killed"))
+        (message,) = wait_until(lambda: receiver.received("/ok/killed"))
     finally:
         second.terminate()
-        assert second.wait(15) == 0
+        assert second.wait(PATIENCE) == 0
     assert message["headers"]["webhook-id"] == deliveries_of(client, job_id)[0]["id"]
     assert json.loads(message["body"])["data"]["id"] == job_id
 
@@ -51,10 +51,10 @@ def test_a_deliverer_told_to_stop_ends_the_attempt_that_is_under_way(
     deliverer = start_deliverer(webhook_settings)
     try:
         fail(worker)
-        eventually(lambda: receiver.received("/slow/stopped"))
+        wait_until(lambda: receiver.received("/slow/stopped"))
     finally:
         deliverer.terminate()
-        assert deliverer.wait(15) == 0
+        assert deliverer.wait(PATIENCE) == 0
     [delivery] = deliveries_of(client, job_id)
     assert delivery["state"] == "delivered"
     assert receiver.count("/slow/stopped") == 1
@@ -76,12 +76,12 @@ def test_a_receiver_that_hangs_holds_up_no_other(
     try:
         for wave in range(1, 101):
             client.post(f"/v1/jobs/{new_job(client)}/cancel")
-            eventually(partial(_has_arrived, receiver, 9 * wave))
+            wait_until(partial(_has_arrived, receiver, 9 * wave))
     finally:
         for process in deliverers:
             process.terminate()
         for process in deliverers:
-            process.wait(15)
+            process.wait(PATIENCE)
     arrived = receiver.received("/ok/of-ten")
     assert len({message["headers"]["webhook-id"] for message in arrived}) == len(arrived) == 900
     waited = sorted(

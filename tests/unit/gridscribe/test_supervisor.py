@@ -2,26 +2,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gridscribe.supervisor import Command, StackError, Supervisor
+from tests.fixtures.waiting import wait_until
 
 Lines = list[tuple[str, str]]
 
 
 def python(name: str, code: str, **options: object) -> Command:
     return Command(name, (sys.executable, "-c", code), **options)  # type: ignore[arg-type]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

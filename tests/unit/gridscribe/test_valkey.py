@@ -1,6 +1,5 @@
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from redis import Redis
 from gridscribe import valkey
 from gridscribe.supervisor import StackError, Supervisor
 from gridscribe.valkey import EmbeddedValkey, find_server
+from tests.fixtures.waiting import wait_until
 
 
 def running(folder: Path) -> tuple[EmbeddedValkey, Supervisor]:
@@ -24,10 +24,7 @@ def test_acknowledged_write_survives_kill_and_restart(tmp_path: Path) -> None:
         redis.set("kept", "yes")
         first = supervisor.pids["valkey"]
         os.kill(first, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while supervisor.pids["valkey"] == first or not server.answers():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: supervisor.pids["valkey"] != first and server.answers())
         assert redis.get("kept") == "yes"
     supervisor.stop()
     server.close()
