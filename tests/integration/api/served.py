@@ -14,6 +14,7 @@ from PIL import Image
 
 from api.app import create_app
 from shared.settings import Settings
+from tests.fixtures.waiting import PATIENCE
 
 Part = tuple[str, tuple[str | None, bytes | str]]
 
@@ -35,10 +36,10 @@ def serving(settings: Settings) -> Iterator[httpx.Client]:
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     # A connection made before the server listens waits for it.
-    with httpx.Client(base_url=url, timeout=20) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
         yield client
     server.should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

@@ -180,16 +180,15 @@ def test_requests_a_minute_are_limited_for_each_tenant_alone(
 ) -> None:
     busy, _ = keys.create("busy")
     calm, _ = keys.create("calm")
-    limits.set("busy", {TenantLimit.REQUESTS_PER_MINUTE: 30})
-    statuses = [locked.get("/v1/models", headers=bearer(busy)).status_code for _ in range(31)]
-    assert statuses[:30] == [200] * 30
-    assert statuses[30] == 429
+    limits.set("busy", {TenantLimit.REQUESTS_PER_MINUTE: 3})  # another in 20 s
+    statuses = [locked.get("/v1/models", headers=bearer(busy)).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
     refused = locked.get("/v1/models", headers=bearer(busy))
     assert problem_of(refused)["code"] == "rate_limited"
-    assert int(refused.headers["Retry-After"]) == 2
+    assert 10 < int(refused.headers["Retry-After"]) <= 20
     assert locked.get("/v1/models", headers=bearer(calm)).status_code == 200
     # A full bucket is forgotten: nothing is left behind by a tenant that went away.
-    assert 58_000 < redis.pttl("{gridscribe}:bucket:busy") <= 60_000
+    assert 30_000 < redis.pttl("{gridscribe}:bucket:busy") <= 60_000
 
 
 def test_a_pause_as_long_as_retry_after_is_enough(

@@ -23,9 +23,11 @@ from tests.integration.api.served import png, problem_of, serving
 from tests.integration.api.test_submission import stored_images
 
 AssertNothingIsLeft = Callable[[], None]
-TIMEOUT = 15.0
+TIMEOUT = 60.0
 IMPATIENCE = 0.6
 """The time-out of the tests of sources that are too slow."""
+SLACK = 20.0
+"""Seconds that a busy machine may add: such sources take longer still."""
 
 
 class Source(BaseHTTPRequestHandler):
@@ -89,12 +91,12 @@ class Source(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
-        for _ in range(100):
+        for _ in range(1000):
             self.wfile.write(b"x")
             time.sleep(0.05)
 
     def _silent(self) -> None:
-        self.connection.settimeout(10)
+        self.connection.settimeout(60)
         self.rfile.read(1)  # until the caller leaves
 
     def _reset(self) -> None:
@@ -225,7 +227,7 @@ def test_an_image_that_comes_too_slowly_is_given_up(
     with serving(impatient) as client:
         began = time.monotonic()
         problem = problem_of(submit_urls(client, f"{address}{path}"))
-    assert time.monotonic() - began < IMPATIENCE + 2
+    assert time.monotonic() - began < IMPATIENCE + SLACK
     assert (problem["code"], problem["errors"][0]["location"]) == ("fetch_failed", "images[0].url")
     assert "within 0.6 s" in problem["detail"]
     assert_nothing_is_left()
@@ -282,13 +284,13 @@ def test_this_machine_is_not_asked_unless_its_operator_allows_it(
 
 
 def test_all_images_of_a_request_have_one_time_limit(
-    impatient: Settings, assert_nothing_is_left: AssertNothingIsLeft, address: str
+    fetching: Settings, assert_nothing_is_left: AssertNothingIsLeft, address: str
 ) -> None:
-    short = impatient.model_copy(update={"fetch_total_seconds": 0.8})
+    short = fetching.model_copy(update={"fetch_total_seconds": 0.8})
     with serving(short) as client:
         began = time.monotonic()
         problem = problem_of(submit_urls(client, *[f"{address}/silent"] * 12))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 0.8 + SLACK < TIMEOUT
     assert len(problem["errors"]) == 12
     assert "together" in problem["errors"][-1]["detail"]
     assert_nothing_is_left()

@@ -44,7 +44,7 @@ def stranger(service: httpx.Client, redis: Redis) -> Iterator[httpx.Client]:
 def tenant_client(service: httpx.Client, redis: Redis, tenant: str) -> httpx.Client:
     secret, _ = ApiKeys(redis).create(tenant)
     return httpx.Client(
-        base_url=service.base_url, headers={"Authorization": f"Bearer {secret}"}, timeout=20
+        base_url=service.base_url, headers={"Authorization": f"Bearer {secret}"}, timeout=60
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from shared.settings import MEBIBYTE, Settings
+from tests.fixtures.waiting import PATIENCE
 from tests.integration.api.served import png
 
 ROOT = Path(__file__).parents[3]
@@ -52,9 +53,9 @@ def test_an_upload_of_300_megabytes_takes_hardly_any_memory(
     try:
         large = png() + bytes(50 * MEBIBYTE)  # what follows a picture's end is no part of it
         parts = [("images", (f"{n}.png", io.BytesIO(large))) for n in range(6)]
-        answer = httpx.post(f"{address}/v1/jobs", files=parts, timeout=60)
+        answer = httpx.post(f"{address}/v1/jobs", files=parts, timeout=2 * PATIENCE)
         assert answer.status_code == 202, answer.text
     finally:
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert int(output) < 60 * MEBIBYTE

@@ -38,7 +38,7 @@ def test_a_failed_job_is_begun_anew_under_its_own_id(
     finish(worker, api_settings, [png()])
     done = client.get(url).json()
     assert (done["status"], done["attempts"]) == ("succeeded", 1)
-    assert done["metrics"]["queue_ms"] < 5000
+    assert done["metrics"]["queue_ms"] < 60_000
     assert client.get(f"{url}/result").content == png()
 
 

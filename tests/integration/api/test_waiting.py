@@ -11,9 +11,12 @@ from shared.job_lifecycle import JobLifecycle
 from shared.keyspace import PREFIX
 from shared.settings import Settings
 from shared.work_units import WorkerKind
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.integration.api.hand_work import begin, finish, new_job
 from tests.integration.api.served import GOOD, png, problem_of, serving
+
+SLACK = 30.0
+"""Seconds that a busy machine may take for what is done at once; to wait in vain takes a minute."""
 
 
 def send(client: httpx.Client, **headers: str) -> httpx.Response:
@@ -29,13 +32,13 @@ def test_a_caller_who_waits_gets_the_finished_job(
     client: httpx.Client, worker: JobLifecycle, api_settings: Settings, redis: Redis
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(send, client, Prefer="respond-async, wait=20")
+        waiting = pool.submit(send, client, Prefer="respond-async, wait=60")
         wait_until_queued(redis)
         started = time.monotonic()
         job_id = finish(worker, api_settings, [png()])
-        answer = waiting.result(10)
-    assert time.monotonic() - started < 5
-    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=20")
+        answer = waiting.result(PATIENCE)
+    assert time.monotonic() - started < SLACK
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=60")
     assert "Retry-After" not in answer.headers
     assert answer.headers["Location"].endswith(job_id)
     assert answer.json() == client.get(f"/v1/jobs/{job_id}").json()
@@ -44,7 +47,7 @@ def test_a_caller_who_waits_gets_the_finished_job(
 def test_a_caller_waits_no_longer_than_asked(client: httpx.Client) -> None:
     started = time.monotonic()
     answer = send(client, Prefer="wait=1")
-    assert 0.9 < time.monotonic() - started < 5
+    assert 0.9 < time.monotonic() - started < 1 + SLACK
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
     assert answer.headers["Preference-Applied"] == "wait=1"
     assert int(answer.headers["Retry-After"]) >= 1
@@ -56,16 +59,16 @@ def test_a_wait_is_capped(client: httpx.Client, redis: Redis) -> None:
         wait_until_queued(redis)
         (job,) = client.get("/v1/jobs").json()["data"]
         client.post(f"/v1/jobs/{job['id']}/cancel")
-        answer = waiting.result(10)
+        answer = waiting.result(PATIENCE)
     assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
     assert answer.headers["Preference-Applied"] == "wait=60"
 
 
-@pytest.mark.parametrize("preference", ["", "wait=soon", "wait=-1", "wait=0", "await=5", "wait"])
+@pytest.mark.parametrize("preference", ["", "wait=soon", "wait=-1", "wait=0", "await=60", "wait"])
 def test_a_preference_that_is_none_is_ignored(client: httpx.Client, preference: str) -> None:
     started = time.monotonic()
     answer = send(client, Prefer=preference)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < SLACK
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer.headers
 
@@ -73,8 +76,8 @@ def test_a_preference_that_is_none_is_ignored(client: httpx.Client, preference: 
 def test_who_cannot_wait_gets_the_accepted_job(api_settings: Settings) -> None:
     with serving(api_settings.model_copy(update={"max_event_listeners": 0})) as full:
         started = time.monotonic()
-        answer = send(full, Prefer="wait=10")
-        assert time.monotonic() - started < 5
+        answer = send(full, Prefer="wait=60")
+        assert time.monotonic() - started < SLACK
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
 
 
@@ -88,7 +91,7 @@ def test_a_deadline_counts_from_now(
     now, _ = redis.time()
     deadline = redis.zscore(f"{PREFIX}deadlines", job_id)
     assert deadline is not None
-    assert seconds - 5 < deadline / 1000 - now <= seconds + 1
+    assert seconds - SLACK < deadline / 1000 - now <= seconds + 1
 
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "1.5h", "10 m", "1d", "169h", "9" * 12, "1H"])
