@@ -28,9 +28,9 @@ def test_a_job_is_captioned_composed_and_fetched_through_a_bucket(
         environment=environment,
     )
     with stack, Client(stack.base_url) as client:
-        stack.wait_ready(timeout=110)
+        stack.wait_ready(timeout=300)
         job = client.jobs.create(PHOTOS, JobSpec(use_clip=True, cell_size=(64, 64)))
-        job = client.jobs.wait(job.id, timeout=90)
+        job = client.jobs.wait(job.id, timeout=300)
         assert job.status == "succeeded", (job.error, capsys.readouterr().out)
         assert job.result is not None
         link = httpx.get(job.result.url)

@@ -14,6 +14,7 @@ from PIL import Image
 from gridscribe.client import Client
 from gridscribe.devstack import DevStack
 from shared.job_spec import JobSpec
+from tests.fixtures.waiting import PATIENCE
 
 SAMPLES = Path(__file__).parents[2] / "gridscribe" / "samples"
 REPOSITORY = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def gridscribe(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         env={**environment, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=400,
         check=False,
     )
 
@@ -88,7 +89,7 @@ def test_a_job_can_be_left_and_found_again(stack: DevStack, tmp_path: Path) -> N
     result = gridscribe("submit", photo, "--no-wait", "--json", *server, cwd=tmp_path)
     job_id = json.loads(result.stdout)["id"]
     with Client(stack.base_url) as client:
-        client.jobs.wait(job_id, timeout=60)
+        client.jobs.wait(job_id, timeout=300)
     status = gridscribe("status", job_id, "--json", *server, cwd=tmp_path)
     assert json.loads(status.stdout)["status"] == "succeeded"
     fetched = gridscribe("download", job_id, "-o", "again.png", *server, cwd=tmp_path)
@@ -121,13 +122,13 @@ def test_a_model_that_cannot_be_loaded_leaves_a_warning_on_every_job(tmp_path: P
         log=lambda name, line: log.append(f"{name}: {line}"),
         environment={"GRIDSCRIBE_CLIP_MODELS": f"{broken},starter"},
     ) as stack:
-        stack.wait_ready(100)
+        stack.wait_ready(300)
         [worker] = httpx.get(f"{stack.base_url}/readyz").json()["caption_workers"]
         assert worker["model"] == "starter"
         assert broken in worker["notice"]
         with Client(stack.base_url) as client:
             job = client.jobs.create([SAMPLES / "chelsea.jpg"], JobSpec(use_clip=True))
-            job = client.jobs.wait(job.id, timeout=60)
+            job = client.jobs.wait(job.id, timeout=300)
         assert job.status == "succeeded"
         assert job.images[0].label == "cat"
         [warning] = job.warnings
@@ -153,7 +154,7 @@ def test_ctrl_c_stops_the_development_stack(tmp_path: Path, line_before: str) ->
             if line_before in line:
                 break
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=40)
+        process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode in (0, 130)

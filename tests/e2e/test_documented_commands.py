@@ -66,7 +66,6 @@ def reader(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", list(_RUN))
 def test_the_commands_of_a_page_work_as_shown(page: str, reader: Path, stack: DevStack) -> None:
     script = _PRELUDE + "".join(block.script() for block in _RUN[page])

@@ -26,7 +26,7 @@ def test_a_document_is_one_file_with_every_page(
 ) -> None:
     spec = JobSpec(format=format_, rows=1, cols=2, cell_size=(64, 64))
     with Client(stack.base_url) as client:
-        job = client.jobs.wait(client.jobs.create(PHOTOS, spec).id, timeout=90)
+        job = client.jobs.wait(client.jobs.create(PHOTOS, spec).id, timeout=300)
         assert job.status == "succeeded", job.error
         manifest = client.jobs.manifest(job.id)
         [sheet] = client.jobs.download(job.id, tmp_path / f"sheet.{format_}")

@@ -42,7 +42,7 @@ def test_each_image_tells_its_own_label_and_clip_is_asked_for_the_rest(
     client: Client, images: list[Path]
 ) -> None:
     job = client.jobs.create(images, JobSpec(labels=("seed",), use_clip=True))
-    job = client.jobs.wait(job.id, timeout=90)
+    job = client.jobs.wait(job.id, timeout=300)
     assert job.status == "succeeded", job.error
     *made, photo = client.jobs.manifest(job.id).images
     assert [image.label for image in made] == ["1234567890", "219670278747233", "42"]
@@ -63,7 +63,7 @@ def test_a_csv_wins_over_the_file_column_by_column(
     csv = tmp_path / "labels.csv"
     csv.write_text("filename;rating;sampler\na1111;5;mine\n")
     spec = JobSpec(labels=("rating", "sampler", "cfg"))
-    job = client.jobs.wait(client.jobs.create(images[:2], spec, csv=csv).id, timeout=60)
+    job = client.jobs.wait(client.jobs.create(images[:2], spec, csv=csv).id, timeout=300)
     assert job.status == "succeeded", job.error
     first, second = client.jobs.manifest(job.id).images
     assert (first.label, first.label_source) == ("rating: 5\nsampler: mine\ncfg: 7", "csv")
@@ -81,7 +81,7 @@ def test_smart_labels_put_what_varies_into_cells_and_the_rest_above_them(
         (tmp_path / name).write_bytes(png(parameters=infotext))
     spec = JobSpec(labels=("auto",), title="Foxes", use_clip=True, cols=3)
     job = client.jobs.create([tmp_path / name for name in names], spec)
-    job = client.jobs.wait(job.id, timeout=60)
+    job = client.jobs.wait(job.id, timeout=300)
     assert job.status == "succeeded", job.error
     manifest = client.jobs.manifest(job.id)
     assert manifest.header == "cfg 7 · steps 20 · Euler a · A1111\na red fox"

@@ -4,6 +4,7 @@ import io
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +16,7 @@ from shared.api_keys import ApiKeys
 from shared.webhook_signature import new_secret
 from tests.fixtures.cluster import STORE_PASSWORD, Cluster, Sizes
 from tests.fixtures.s3 import Bucket
+from tests.fixtures.waiting import wait_until
 
 BUCKET_KEY = "bucket-key-that-nobody-may-see"
 IN_A_URL = "password-in-an-address"
@@ -72,12 +74,14 @@ def use_everything(client: httpx.Client, key: str) -> set[str]:
         },
     )
     assert made.status_code == 202, made.text
-    job = made.json()
-    while job["status"] in ("queued", "running"):
-        job = client.get(f"/v1/jobs/{job['id']}").json()
+
+    def over() -> dict[str, Any] | None:
+        job: dict[str, Any] = client.get(made.json()["urls"]["self"]).json()
+        return None if job["status"] in ("queued", "running") else job
+
+    job = wait_until(over)
     assert job["status"] == "succeeded", job
-    while not client.get(job["urls"]["deliveries"]).json()["data"][0]["attempts"]:
-        pass
+    wait_until(lambda: client.get(job["urls"]["deliveries"]).json()["data"][0]["attempts"])
     link = client.get(job["urls"]["result"]).headers["Location"]
     endpoint = client.post("/v1/webhook-endpoints", json={"url": "https://studio.example/"})
     farm = {"name": "farm", "adapter": "cloudevents", "auth": "bearer"}

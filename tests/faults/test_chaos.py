@@ -9,7 +9,6 @@ from tests.chaos.__main__ import play, troubled_service
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.timeout(400)
 def test_one_seed_of_chaos_breaks_no_promise(tmp_path: Path) -> None:
     with troubled_service(tmp_path) as scene:
         verdict = play(scene, seed=4, seconds=15).verdict

@@ -9,7 +9,7 @@ from shared.job_spec import JobSpec
 from tests.fixtures.deployment import Deployment
 from tests.fixtures.farm import RenderFarm, farm_service
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")

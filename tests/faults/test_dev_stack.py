@@ -17,7 +17,7 @@ from tests.fixtures.deployment import ROOT, Process
 from tests.fixtures.fault_jobs import PLAIN, pictures
 from tests.fixtures.waiting import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.faults
 
 ENVIRONMENT = {
     "COLUMNS": "300",

@@ -11,7 +11,7 @@ from shared.api_keys import ApiKeys
 from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, picture
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.faults
 
 BATCH_SECONDS, BATCH_IMAGES = 0.05, 8
 """The model sleeps so long over a batch, as an accelerator takes for one; on the CPU it would be

@@ -87,7 +87,6 @@ def test_workers_are_back_soon_after_a_store_that_was_away_for_a_while(
     check_back(service, client)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seconds", [8, 60])
 def test_a_store_that_stands_still_is_answered_with_503_in_time_and_heals(
     service: Deployment, client: Client, seconds: float

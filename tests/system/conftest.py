@@ -14,6 +14,8 @@ import httpx
 import pytest
 import redis
 
+from tests.fixtures.waiting import PATIENCE
+
 
 def free_port() -> int:
     with socket.socket() as listener:
@@ -46,7 +48,7 @@ def running(
         finally:
             process.terminate()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -75,7 +77,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         running(command, log=tmp_path / "redis.log") as process,
         redis.Redis.from_url(url) as client,
     ):
-        wait_until(lambda: _answers(client), process, seconds=10)
+        wait_until(lambda: _answers(client), process, seconds=PATIENCE)
         yield url
 
 
@@ -98,7 +100,7 @@ def server_url(gridscribe: Path, redis_url: str, tmp_path: Path) -> Iterator[str
     env = {key: value for key, value in os.environ.items() if not key.startswith("GRIDSCRIBE_")}
     env["REDIS_URL"] = redis_url
     with running(command, log=tmp_path / "dev.log", env=env) as process:
-        wait_until(lambda: _is_ready(url), process, seconds=120)
+        wait_until(lambda: _is_ready(url), process, seconds=300)
         yield url
 
 

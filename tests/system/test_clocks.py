@@ -20,10 +20,10 @@ from shared.webhook_signature import new_secret, verify
 from tests.fixtures.deployment import ROOT, Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, begun, check_done_once, pictures
 from tests.fixtures.half_sent import half_sent
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.fixtures.webhook_receiver import Receiver, receiving
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 AHEAD, BEHIND, RIGHT = "+3600", "-3600", "+0"
 
@@ -135,7 +135,7 @@ def test_no_file_of_a_submission_under_way_is_swept(
             wait_until(lambda: service.redis().zcard("{gridscribe}:orphans") == 1)
         service.stop("dispatcher-2")
         assert b" 202 " in submission.finish()
-    assert client.jobs.wait(submission.job_id, timeout=60).status == "succeeded"
+    assert client.jobs.wait(submission.job_id, timeout=PATIENCE).status == "succeeded"
 
 
 def test_a_webhook_carries_the_stores_time(client: Client, receiver: Receiver) -> None:

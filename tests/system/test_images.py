@@ -14,9 +14,10 @@ from shared.schemas import LabelSource
 from tests.fixtures.deployment import Deployment
 from tests.fixtures.image_install import ROOT, clean, install, last_command
 from tests.fixtures.ports import free_port
+from tests.fixtures.waiting import PATIENCE
 from tests.system.conftest import running, wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_the_image_of_the_api_answers(redis_url: str, tmp_path: Path, image_fold
         "GRIDSCRIBE_DATA_DIR": str(tmp_path / "data"),
     }
     with running(["env", "-C", work, *command], log=tmp_path / "api.log", env=env) as process:
-        wait_until(lambda: answers(port), process, seconds=60)
+        wait_until(lambda: answers(port), process, seconds=PATIENCE)
         ready = httpx.get(f"http://127.0.0.1:{port}/readyz").json()
     assert ready["store"]
     assert ready["storage"]
@@ -77,8 +78,8 @@ def test_the_image_of_compose_worker_and_dispatcher_runs_both(
             [programs / "python", *dispatch.split()[1:]], log=tmp_path / "d.log", env=env
         ) as dispatcher,
     ):
-        wait_until(lambda: has_stamped(redis, "compose"), it, seconds=60)
-        wait_until(lambda: has_stamped(redis, "dispatcher"), dispatcher, seconds=60)
+        wait_until(lambda: has_stamped(redis, "compose"), it, seconds=PATIENCE)
+        wait_until(lambda: has_stamped(redis, "dispatcher"), dispatcher, seconds=PATIENCE)
 
 
 def has_stamped(redis: Redis, kind: str) -> bool:
@@ -108,10 +109,10 @@ def test_the_image_of_the_captioning_worker_captions_a_job(
             service.redis() as redis,
             service.client() as client,
         ):
-            wait_until(lambda: has_stamped(redis, "caption"), worker, seconds=180)
+            wait_until(lambda: has_stamped(redis, "caption"), worker, seconds=400)
             (stamp,) = httpx.get(f"{service.base_url}/readyz").json()["caption_workers"]
             job = client.jobs.create([photo], JobSpec(use_clip=True))
-            done = client.jobs.wait(job.id, timeout=120)
+            done = client.jobs.wait(job.id, timeout=300)
     assert stamp["model"] == "starter"
     assert done.status == "succeeded", done.error
     assert done.images[0].label_source == LabelSource.CLIP, done.warnings

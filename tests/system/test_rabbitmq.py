@@ -14,7 +14,7 @@ import pytest
 from tests.fixtures.ports import free_port
 from tests.system.conftest import running, wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]  # two files of tests in one
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -47,7 +47,7 @@ def broker_url(tmp_path: Path) -> Iterator[str]:
             running([SERVER], log=tmp_path / "rabbitmq.log", env=environment)
         )
         url = f"amqp://guest:guest@127.0.0.1:{port}//"
-        wait_until(lambda: _answers(url), server, seconds=120)
+        wait_until(lambda: _answers(url), server, seconds=300)
         yield url
 
 

@@ -15,7 +15,7 @@ from gridscribe import Client
 from gridscribe.devstack import DevStack
 from shared.schemas import Job
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds a job may take: the machine may be busy."""
 
 

@@ -10,7 +10,7 @@ from gridscribe.devstack import DevStack
 from shared.schemas import Job
 from tests.fixtures.browser import accessibility_findings, scrolls_sideways
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 SHOWN = 120_000
 """Milliseconds until a sheet is there."""

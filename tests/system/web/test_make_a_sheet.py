@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 from gridscribe.devstack import DevStack
 from shared.schemas import Job
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[3]
 SHOWN = 120_000
@@ -163,7 +163,7 @@ def test_a_copied_command_makes_the_same_sheet(
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from shared.schemas import Job
 from shared.settings import Settings
 from tests.integration.api.served import serving
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 SHOWN = 120_000
 """Milliseconds until a sheet is there."""
@@ -145,7 +145,7 @@ def test_a_job_is_canceled_and_retried(
 def test_the_list_filters_and_deletes_after_a_question(
     page: Page, service: Client, pictures: list[Path]
 ) -> None:
-    job = service.jobs.wait(service.jobs.create(pictures).id, timeout=120)
+    job = service.jobs.wait(service.jobs.create(pictures).id, timeout=300)
     page.goto(f"{page.url.partition('#')[0]}#/jobs")
     row = page.get_by_role("row").filter(has_text=job.id[-8:])
     expect(row).to_contain_text("done")
@@ -228,7 +228,7 @@ def test_what_webhooks_were_told_stands_with_the_job(
     with serving(settings) as client, Client(str(client.base_url)) as lenient:
         webhook = {"url": "http://127.0.0.1/told"}
         job = lenient.jobs.create(pictures, {"webhook": webhook})
-        lenient.jobs.wait(job.id, timeout=120)
+        lenient.jobs.wait(job.id, timeout=300)
     open_job(job.id)
     log = page.get_by_role("region", name="Webhook deliveries").first
     expect(log).to_contain_text("http://127.0.0.1/told", timeout=SHOWN)

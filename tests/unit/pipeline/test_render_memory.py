@@ -43,7 +43,6 @@ else:
     ("format_", "photos"),
     [("png", 1000), ("pdf", 20), ("tiff", 20), ("webp", 20), ("avif", 20), ("html", 20)],
 )
-@pytest.mark.timeout(600)  # ten seconds each alone on two cores
 def test_a_thousand_photos_of_twelve_megapixels_take_less_than_600_megabytes(
     tmp_path: Path, format_: str, photos: int
 ) -> None:

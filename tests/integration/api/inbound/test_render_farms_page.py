@@ -212,7 +212,6 @@ def test_a_flamenco_bridge_tells_of_jobs(farm: Farm, mount: Path) -> None:
     assert told["f2"]["outcome"] == "render_failed"
 
 
-@pytest.mark.timeout(300)
 def test_an_afanasy_block_tells_of_its_frames(farm: Farm) -> None:
     farm.make_source()
     farm.python("afanasy", "submit")
