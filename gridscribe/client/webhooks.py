@@ -2,8 +2,15 @@
 
 from pydantic import BaseModel
 
-from gridscribe.client.binding import AsyncResource, Awaited, Blocking, BlockingResource
-from gridscribe.client.flow import Flow, Request
+from gridscribe.client.binding import (
+    AsyncResource,
+    Awaited,
+    AwaitedFeed,
+    Blocking,
+    BlockingFeed,
+    BlockingResource,
+)
+from gridscribe.client.flow import Emit, Feed, Flow, Request
 from gridscribe.client.paths import path_of
 from gridscribe.client.wire import Wire
 from shared.errors import ErrorCode
@@ -66,11 +73,9 @@ class EndpointFlows:
         """Send a message of no job there; `deliveries.get` tells what became of it."""
         return (yield from self._wire.ask(Request("POST", _path(endpoint_id, "test"), Delivery)))
 
-    def deliveries(self, endpoint_id: str, limit: int = 50) -> Flow[tuple[Delivery, ...]]:
-        """What was sent there, the newest first, with every attempt."""
-        path = _path(endpoint_id, "deliveries")
-        request = Request("GET", path, DeliveryList, params={"limit": limit})
-        return (yield from self._wire.ask(request)).data
+    def deliveries(self, endpoint_id: str) -> Feed[Delivery]:
+        """What was sent there, newest first, with every attempt, page by page as asked for."""
+        yield from _log(self._wire, _path(endpoint_id, "deliveries"))
 
 
 class DeliveryFlows:
@@ -79,11 +84,9 @@ class DeliveryFlows:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def of_job(self, job_id: str, limit: int = 50) -> Flow[tuple[Delivery, ...]]:
-        """What was sent of a job, the newest first, with every attempt."""
-        path = path_of("jobs", job_id, "deliveries")
-        request = Request("GET", path, DeliveryList, params={"limit": limit})
-        return (yield from self._wire.ask(request)).data
+    def of_job(self, job_id: str) -> Feed[Delivery]:
+        """What was sent of a job, newest first, with every attempt, page by page as asked for."""
+        yield from _log(self._wire, path_of("jobs", job_id, "deliveries"))
 
     def get(self, delivery_id: str) -> Flow[Delivery]:
         """One of them."""
@@ -95,6 +98,17 @@ class DeliveryFlows:
         """Send a message again."""
         path = path_of("deliveries", delivery_id, "redeliver")
         return (yield from self._wire.ask(Request("POST", path, Delivery)))
+
+
+def _log(wire: Wire, path: str) -> Feed[Delivery]:
+    query: dict[str, str] = {}
+    while True:
+        page = yield from wire.ask(Request("GET", path, DeliveryList, params=query))
+        for delivery in page.data:
+            yield Emit(delivery)
+        if page.next_cursor is None:
+            return
+        query = {"cursor": page.next_cursor}
 
 
 def _path(*parts: str) -> str:
@@ -115,7 +129,7 @@ class Endpoints(BlockingResource):
     delete = Blocking(EndpointFlows.delete)
     rotate_secret = Blocking(EndpointFlows.rotate_secret)
     test = Blocking(EndpointFlows.test)
-    deliveries = Blocking(EndpointFlows.deliveries)
+    deliveries = BlockingFeed(EndpointFlows.deliveries)
 
 
 class AsyncEndpoints(AsyncResource):
@@ -128,13 +142,13 @@ class AsyncEndpoints(AsyncResource):
     delete = Awaited(EndpointFlows.delete)
     rotate_secret = Awaited(EndpointFlows.rotate_secret)
     test = Awaited(EndpointFlows.test)
-    deliveries = Awaited(EndpointFlows.deliveries)
+    deliveries = AwaitedFeed(EndpointFlows.deliveries)
 
 
 class Deliveries(BlockingResource):
     """`Client.deliveries`."""
 
-    of_job = Blocking(DeliveryFlows.of_job)
+    of_job = BlockingFeed(DeliveryFlows.of_job)
     get = Blocking(DeliveryFlows.get)
     redeliver = Blocking(DeliveryFlows.redeliver)
 
@@ -142,6 +156,6 @@ class Deliveries(BlockingResource):
 class AsyncDeliveries(AsyncResource):
     """`AsyncClient.deliveries`."""
 
-    of_job = Awaited(DeliveryFlows.of_job)
+    of_job = AwaitedFeed(DeliveryFlows.of_job)
     get = Awaited(DeliveryFlows.get)
     redeliver = Awaited(DeliveryFlows.redeliver)

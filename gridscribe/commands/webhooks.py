@@ -1,6 +1,7 @@
 """Commands about those who are told of jobs, and about what they were told."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from shared.webhooks import Delivery, NewWebhookEndpoint, WebhookEndpoint, Webho
 app = typer.Typer(no_args_is_help=True, help="Receivers that are told of every job of yours.")
 
 EndpointId = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 Events = Annotated[
     list[WebhookEvent] | None, typer.Option("--event", help="What it is told; repeat.")
 ]
@@ -141,26 +143,26 @@ def send_test(
 @app.command()
 def deliveries(
     endpoint_id: EndpointId,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
+    limit: Limit = 50,
     server: Server = DEFAULT_SERVER,
     as_json: AsJsonLines = False,
 ) -> None:
     """List what was sent to an endpoint, newest first."""
     with connect(server) as client:
-        found = client.webhook_endpoints.deliveries(endpoint_id, limit)
+        found = list(islice(client.webhook_endpoints.deliveries(endpoint_id), limit))
     _print_deliveries(found, as_json=as_json)
 
 
 @app.command()
 def of_job(
     job_id: JobId,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
+    limit: Limit = 50,
     server: Server = DEFAULT_SERVER,
     as_json: AsJsonLines = False,
 ) -> None:
     """List what was sent of a job, newest first."""
     with connect(server) as client:
-        found = client.deliveries.of_job(job_id, limit)
+        found = list(islice(client.deliveries.of_job(job_id), limit))
     _print_deliveries(found, as_json=as_json)
 
 

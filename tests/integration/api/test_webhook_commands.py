@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from gridscribe import Client
+from shared.webhooks import NewWebhookEndpoint
 from tests.fixtures.command_line import Run
 from tests.integration.api.served import png
 
@@ -56,3 +57,28 @@ def test_what_was_sent_is_listed(
     job = library.jobs.create([("a.png", png())])
     assert run("webhooks", "of-job", job.id, "--json") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_log_of_several_pages_is_read_to_its_end_or_to_the_limit(
+    run: Run, library: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(20):
+        library.webhook_endpoints.create(NewWebhookEndpoint(url=f"https://example.com/{n}"))
+    job = library.jobs.create([("a.png", png())])
+    for _ in range(3):
+        library.jobs.cancel(job.id)
+        library.jobs.retry(job.id)
+    told = list(library.deliveries.of_job(job.id))
+    assert len({each.id for each in told}) == len(told) == 60, "the service gives 50 a page"
+    assert run("webhooks", "of-job", job.id, "--limit=55", "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [each.id for each in told[:55]]
+
+    endpoint = library.webhook_endpoints.list()[0]
+    sent = [library.webhook_endpoints.test(endpoint.id).id for _ in range(60)]
+    log = [each.id for each in library.webhook_endpoints.deliveries(endpoint.id)]
+    assert {*sent} < {*log}
+    assert len(log) == 63, "and its three of the job"
+    assert run("webhooks", "deliveries", endpoint.id, "--limit=55", "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == log[:55]

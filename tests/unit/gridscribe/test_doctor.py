@@ -69,6 +69,28 @@ def test_what_a_service_lacks_comes_with_what_to_do(doctor: Doctor, server: Scri
     assert "GRIDSCRIBE_API_KEY" in key["advice"]
 
 
+def test_webhooks_that_nobody_sends_are_noted_and_no_fault(
+    doctor: Doctor, server: ScriptedServer
+) -> None:
+    server.answers = [answered(deliverer=False), MODELS, described("0")]
+    found = doctor("--service", "--server", server.url)
+    assert found["healthy"]
+    [deliverer] = of(found, "deliverer")
+    assert deliverer["verdict"] == "note"
+    assert "webhooks wait" in deliverer["detail"]
+    assert deliverer["advice"].endswith("python -m worker.deliverer")
+
+
+def test_of_a_service_without_its_store_nobody_knows_who_sends_webhooks(
+    doctor: Doctor, server: ScriptedServer
+) -> None:
+    away = answered(503, ready=False, missing=["store"], store=False, deliverer=False)
+    server.answers = [away, MODELS, described("0")]
+    found = doctor("--service", "--server", server.url)
+    assert of(found, "store")
+    assert of(found, "deliverer") == []
+
+
 def test_no_service_is_a_problem_where_one_was_asked_for(doctor: Doctor) -> None:
     found = doctor("--service", "--server", "http://127.0.0.1:9")
     assert [each["verdict"] for each in of(found, "service")] == ["problem"]
