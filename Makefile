@@ -73,7 +73,7 @@ lint: $(INSTALLED) ## Check style, types, import rules, shell, Dockerfiles and d
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml api gridscribe integrations shared worker
-	@$(BIN)/shellcheck .ci/run docs/deploy/make-secrets
+	@$(BIN)/shellcheck .ci/run docs/deploy/make-secrets docs/deploy/pin-images
 	@$(BIN)/hadolint Dockerfile.api Dockerfile.worker
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 

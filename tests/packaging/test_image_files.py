@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ DOCKERFILES = ("Dockerfile.api", "Dockerfile.worker")
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # A version to its last number, and the system's release: it may be built anew, but is no other.
-EXACT = re.compile(r"(python:\d+\.\d+\.\d+-slim-[a-z]+|redis:\d+\.\d+\.\d+-alpine\d+\.\d+)")
+EXACT = re.compile(
+    r"(python:\d+\.\d+\.\d+-slim-[a-z]+|redis:\d+\.\d+\.\d+-alpine\d+\.\d+)(@sha256:[0-9a-f]{64})?"
+)
 
 
 def stages(dockerfile: str) -> list[str]:
@@ -43,6 +46,44 @@ def test_redis_is_the_same_exact_version_everywhere() -> None:
     named = {SERVICES["redis"]["image"], *re.findall(r"image: (redis:\S+)", manifest)}
     assert len(named) == 1
     assert EXACT.fullmatch(named.pop())
+
+
+FILES_WITH_BASES = (*DOCKERFILES, "docker-compose.yml", "docs/deploy/kubernetes/redis.yaml")
+
+
+def bases(folder: Path) -> list[str]:
+    """Every place where an image that is not ours is named."""
+    text = "".join((folder / name).read_text() for name in FILES_WITH_BASES)
+    return re.findall(r"^(?:FROM|\s*image:) +((?:python|redis):\S+)", text, re.MULTILINE)
+
+
+def pinned(folder: Path, told: str) -> subprocess.CompletedProcess[str]:
+    """The script on a copy of what it changes, with a `docker` that says `told`."""
+    docker = folder / "bin" / "docker"
+    docker.parent.mkdir(exist_ok=True)
+    docker.write_text(f"#!/bin/sh\necho {told}\n")
+    docker.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    script = folder / "docs" / "deploy" / "pin-images"
+    return subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_base_is_pinned_by_the_digest_that_docker_tells(tmp_path: Path) -> None:
+    for name in (*FILES_WITH_BASES, "docs/deploy/pin-images"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    named = bases(tmp_path)
+    assert len(named) == 6, "two of each Dockerfile, and Redis twice"
+    refused = pinned(tmp_path, "nothing")
+    assert refused.returncode == 1
+    assert "told no digest" in refused.stderr
+    assert bases(tmp_path) == named
+    for digest in ("1" * 64, "2" * 64):  # again, when the tags have moved
+        assert pinned(tmp_path, f"sha256:{digest}").returncode == 0
+        tags = [each.partition("@")[0] for each in named]
+        assert bases(tmp_path) == [f"{tag}@sha256:{digest}" for tag in tags]
+    assert all(EXACT.fullmatch(each) for each in bases(tmp_path))
+    assert not [*tmp_path.rglob("*.old")]
 
 
 def fetching_step() -> str:
