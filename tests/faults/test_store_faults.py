@@ -1,7 +1,7 @@
 """The store dies, hangs, or is cut off."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from signal import Signals
 
@@ -22,12 +22,20 @@ SLACK = 1.0
 BACK = 10.0
 
 
-def ask(service: Deployment, callers: int) -> tuple[set[int], float]:
-    """The statuses of the answers to so many callers at once, and the time of the slowest."""
+def ask(
+    service: Deployment, callers: int, images: Sequence[tuple[str, bytes]] = ()
+) -> tuple[set[int], float]:
+    """The statuses of the answers to so many callers at once, and the time of the slowest.
+
+    They list jobs, or with `images` submit one of those.
+    """
+    files = [("images", (name, data, "image/png")) for name, data in images]
 
     def ask_once(_: int) -> tuple[int, float]:
         started = time.monotonic()
-        answer = httpx.get(f"{service.base_url}/v1/jobs", timeout=60)
+        answer = httpx.request(
+            "POST" if files else "GET", f"{service.base_url}/v1/jobs", files=files, timeout=60
+        )
         return answer.status_code, time.monotonic() - started
 
     with ThreadPoolExecutor(callers) as pool:
@@ -37,10 +45,11 @@ def ask(service: Deployment, callers: int) -> tuple[set[int], float]:
 
 def check_refused_promptly(service: Deployment, callers: int, usual: float) -> None:
     """All are told in time; `usual` seconds are what this machine takes for as many when all is
-    well."""
-    statuses, seconds = ask(service, callers)
-    assert statuses == {503}
-    assert seconds < PROMPTLY + SLACK + 2 * usual
+    well. Who submits is told as soon as who asks."""
+    for images in ((), pictures(2)):
+        statuses, seconds = ask(service, callers, images)
+        assert statuses == {503}
+        assert seconds < PROMPTLY + SLACK + 2 * usual
 
 
 def check_back(service: Deployment, client: Client, seconds: float = BACK) -> None:
@@ -69,11 +78,13 @@ def test_a_store_killed_in_mid_work_loses_and_repeats_nothing(
     service[worker].send_to_group(Signals.SIGCONT)
     time.sleep(1)
     service.start("valkey")
-    deadline = time.monotonic() + 60
+    returned = time.monotonic()
+    deadline = returned + 60
     while not client.jobs.get(job.id).status.is_terminal:  # each unit stops its process once more
         assert time.monotonic() < deadline
         service[worker].send_to_group(Signals.SIGCONT)
         time.sleep(0.1)
+    assert time.monotonic() - returned < BACK + 5
     check_done_once(service, client, job)
     service.start(worker)
 
@@ -115,6 +126,29 @@ def proxy(service: Deployment) -> Iterator[Proxy]:
         for name in names:
             service[name].kill()
     service.start(*names)
+
+
+@pytest.mark.parametrize(
+    ("committed", "words"),
+    [("1", b'"reason"'), ("2", b'"manifest_key"')],
+    ids=["captions", "sheet"],
+)
+def test_a_commit_whose_answer_was_lost_with_the_store_counts_once_and_keeps_its_files(
+    service: Deployment, client: Client, proxy: Proxy, committed: str, words: bytes
+) -> None:
+    # Scripts are in the store by then: the first call of each is answered by asking for its text.
+    check_done_once(service, client, client.jobs.create(pictures(4), CAPTIONED))
+    proxy.lose_answer_to(words)
+    job = client.jobs.create(pictures(4), CAPTIONED)
+    wait_until(lambda: service.record(job.id).get("commits") == committed)
+    assert proxy.times_asked == 1
+    service["valkey"].kill()
+    service.start("valkey")
+    wait_until(lambda: proxy.times_asked > 1, what="the commit was not sent again")
+    time.sleep(1)  # for what its sender makes of the answer
+    check_done_once(service, client, job)
+    sheet = httpx.get(f"{service.base_url}/v1/jobs/{job.id}/result", timeout=30)
+    assert sheet.content.startswith(b"\x89PNG")
 
 
 def test_black_holes_cuts_and_dead_connections_heal(

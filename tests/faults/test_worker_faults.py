@@ -1,11 +1,13 @@
 """Workers that die, stand still, hang or run out of memory while they have work."""
 
+import json
 import signal
 import time
 
 import pytest
 
 from gridscribe.client import Client
+from shared.schemas import Job
 from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.fault_jobs import (
     CAPTIONED,
@@ -15,11 +17,14 @@ from tests.fixtures.fault_jobs import (
     pictures,
 )
 from tests.fixtures.waiting import wait_until
+from tests.unit.png_chunks import bomb_png
 
 pytestmark = pytest.mark.faults
 
 SLACK = 8.0
-"""Seconds that a busy machine may add to what is promised."""
+"""Seconds that a busy machine may add to what is promised, and to the rest of a job."""
+BUSY = 3.0
+"""The same of a beginning."""
 
 
 @pytest.mark.parametrize("point", ["caption.infer", "caption.decode@picture-5.png"])
@@ -38,14 +43,62 @@ def test_work_of_a_killed_captioning_worker_is_done_by_another_within_a_lease(
     service.start("caption")
 
 
+def begun_again(service: Deployment, job: Job, attempt: int) -> bool:
+    """Whether a worker has begun this attempt, at least, at each unit of the job that is left."""
+    with service.redis() as redis:
+        units = [json.loads(it) for it in redis.hvals(f"{{gridscribe}}:job:{job.id}:units")]
+    return all(unit["attempt"] >= attempt and unit.get("owner") for unit in units)
+
+
+def test_with_the_leases_of_production_work_goes_on_within_17_seconds(
+    service: Deployment, client: Client
+) -> None:
+    service.start("dispatcher", lease_seconds=15, beat_seconds=5)
+    service.start("caption", failpoints="caption.infer=hang", lease_seconds=15, beat_seconds=5)
+    job = client.jobs.create(pictures(24), CAPTIONED)
+    wait_until(lambda: begun_again(service, job, 1))
+    service.start("caption-2", lease_seconds=15, beat_seconds=5)
+    service["caption"].kill()
+    killed = time.monotonic()
+    wait_until(lambda: begun_again(service, job, 2))
+    assert time.monotonic() - killed < 17 + BUSY
+    check_done_once(service, client, job)
+    service["caption-2"].kill()
+    service.start("dispatcher", "caption")
+
+
+def test_work_goes_on_within_2_seconds_of_a_worker_that_comes_after_the_lease(
+    service: Deployment, client: Client
+) -> None:
+    service.start("caption", failpoints="caption.infer=hang")
+    job = client.jobs.create(pictures(24), CAPTIONED)
+    wait_until(lambda: begun_again(service, job, 1))
+    service["caption"].kill()
+    time.sleep(LEASE_SECONDS + 2)
+    service.start("caption")
+    ready = time.monotonic()
+    wait_until(lambda: begun_again(service, job, 2))
+    assert time.monotonic() - ready < 2 + BUSY
+    check_done_once(service, client, job)
+
+
 def test_a_message_that_a_stopped_worker_took_with_it_into_death_is_sent_again(
     service: Deployment, client: Client
 ) -> None:
-    service["caption"].send(signal.SIGSTOP)
-    job = client.jobs.create(pictures(4), CAPTIONED)
-    wait_until(lambda: service.redis().zcard("{gridscribe}:leases:caption") == 1)
+    for _ in range(5):
+        service["caption"].send(signal.SIGSTOP)
+        job = client.jobs.create(pictures(4), CAPTIONED)
+        wait_until(lambda: service.redis().zcard("{gridscribe}:leases:caption") == 1)
+        assert service.stop("dispatcher") == 0  # it publishes what it has leased before it ends
+        # A worker asks for a message each second anew; stopped in between, it was given none.
+        if was_taken := service.redis().llen("caption") == 0:
+            break
+        service["caption"].send(signal.SIGCONT)
+        service.start("dispatcher")
+        check_done_once(service, client, job)
+    assert was_taken
     service["caption"].kill()
-    service.start("caption")
+    service.start("caption", "dispatcher")
     check_done_once(service, client, job)
 
 
@@ -113,3 +166,21 @@ def test_a_picture_that_breaks_off_costs_itself_alone(client: Client) -> None:
     done = client.jobs.wait(job.id, timeout=60)
     assert done.status == "succeeded"
     assert {w.image for w in done.warnings if "cannot be read" in w.detail} == {3}
+
+
+def test_a_decompression_bomb_behind_the_gate_costs_itself_alone(
+    service: Deployment, client: Client
+) -> None:
+    """One is refused on arrival, so it takes the place of a picture that was accepted."""
+    service["dispatcher"].send(signal.SIGSTOP)
+    job = client.jobs.create(pictures(4), CAPTIONED)
+    with service.redis() as redis:
+        image = json.loads(redis.hget(f"{{gridscribe}}:job:{job.id}:images", "1"))
+    stored = service.storage / image["key"]
+    assert stored.is_file()
+    stored.write_bytes(bomb_png())
+    service["dispatcher"].send(signal.SIGCONT)
+    done = check_done_once(service, client, job)
+    assert {w.image for w in done.warnings if "far too many pixels" in w.detail} == {1}
+    assert service["caption"].is_running
+    assert service["compose"].is_running

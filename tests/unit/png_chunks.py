@@ -21,3 +21,9 @@ def png_text(kind: bytes, text: bytes, keyword: bytes = b"Comment") -> bytes:
 
 
 IEND = png_chunk(b"IEND", b"")
+
+
+def bomb_png() -> bytes:
+    """A header that promises 40,000 x 40,000 pixels."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + struct.pack(">I", 0) + b"IDAT"

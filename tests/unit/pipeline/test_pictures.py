@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageOps, ImageStat, Jpe
 from shared.errors import UnreadableImageError
 from shared.job_spec import ResizeMode
 from shared.png_texts import LONGEST_TEXT
-from tests.unit.png_chunks import IEND, png_text
+from tests.unit.png_chunks import IEND, bomb_png, png_text
 from worker.pipeline.pictures import open_first_frame, open_picture, resized
 
 PHOTOS = sorted((Path(__file__).parents[3] / "gridscribe" / "samples").glob("*.jpg"))
@@ -321,13 +321,6 @@ def test_beside_a_text_too_long_the_orientation_in_another_counts() -> None:
 
 def noise_jpeg() -> bytes:
     return encoded(Image.effect_noise((200, 200), 80).convert("RGB"), "JPEG").getvalue()
-
-
-def bomb_png() -> bytes:
-    """A header that promises 40,000 x 40,000 pixels."""
-    body = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
-    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT"
 
 
 @pytest.mark.parametrize(
