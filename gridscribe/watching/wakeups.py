@@ -1,5 +1,6 @@
 """When to look at a folder: as soon as something changes, or every so often."""
 
+import contextlib
 import importlib.util
 import time
 from collections.abc import Iterator
@@ -17,13 +18,20 @@ _RESCAN_SECONDS = 30.0
 def looks(folder: Path, seconds: float, *, polling: bool, recursive: bool) -> Iterator[bool]:
     """Yields at each change and every `seconds`; True where it is worth to look at all files.
 
-    Without `polling` the kernel tells of changes; now and then all is looked at regardless.
+    Without `polling` the kernel tells of changes; now and then all is looked at regardless. It
+    cannot tell of a folder that is away, closed to us, or one of more than it watches: then all is
+    looked at every `seconds`.
     """
     yield True
-    if polling:
-        while True:
-            time.sleep(seconds)
-            yield True
+    if not polling:
+        with contextlib.suppress(OSError):
+            yield from _told(folder, seconds, recursive=recursive)
+    while True:
+        time.sleep(seconds)
+        yield True
+
+
+def _told(folder: Path, seconds: float, *, recursive: bool) -> Iterator[bool]:
     from watchfiles import watch
 
     looked_at = time.monotonic()

@@ -2,13 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from gridscribe.watching.arrivals import Folder
-from gridscribe.watching.wakeups import is_on_network
+from gridscribe.watching.wakeups import is_on_network, looks
 from tests.fixtures.command_line import Run
 
 OPTIONS = ("--local", "--once", "--settle", "0.1", "--json", "--cell-size", "40", "30")
@@ -98,6 +101,36 @@ def test_folders_below_count_where_they_are_asked_for(
     assert sheets(capsys.readouterr().out) == [["b/2.png", "b/10.png", "b/deep/er/2.png"]]
     assert run("watch", str(folder), *OPTIONS, "--recursive") == 0
     assert sheets(capsys.readouterr().out) == [], "sheets are no images"
+
+
+def test_a_folder_below_that_is_closed_to_us_keeps_no_other_from_being_watched(
+    folder: Path, tmp_path: Path
+) -> None:
+    for name in ("closed", "open"):
+        (folder / name).mkdir()
+        paint(folder / name / "1.png", "red")
+    (folder / "closed").chmod(0)
+    # Root may look into it all the same, unless it gives that up.
+    may_not = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    command = [sys.executable, "-m", "gridscribe", "watch", str(folder), *OPTIONS, "--recursive"]
+    watched = subprocess.run(
+        [*(may_not if os.geteuid() == 0 else ()), *command],
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    (folder / "closed").chmod(0o700)
+    assert watched.returncode == 0, watched.stderr
+    assert sheets(watched.stdout) == [["open/1.png"]]
+
+
+def test_a_folder_of_which_the_kernel_cannot_tell_is_looked_at_all_the_same(
+    tmp_path: Path,
+) -> None:
+    looking = looks(tmp_path / "on a mount that is away", 0.01, polling=False, recursive=False)
+    assert list(islice(looking, 3)) == [True, True, True]
 
 
 def test_folders_of_other_machines_are_known_by_their_mount(tmp_path: Path) -> None:
