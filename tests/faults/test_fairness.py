@@ -16,7 +16,7 @@ pytestmark = pytest.mark.faults
 BATCH_SECONDS, BATCH_IMAGES = 0.05, 8
 """The model sleeps so long over a batch, as an accelerator takes for one; on the CPU it would be
 the batches of the others that a small job waits for (docs/benchmarks/captioning.md)."""
-ROUNDS = 3
+ROUNDS = 5
 """A moment at which the machine is busy spoils one; unfairness spoils all."""
 SMALL_JOBS = 20
 MOST = 2.0

@@ -46,7 +46,7 @@ def test_an_api_killed_before_its_reply_has_made_the_job_that_a_repeat_gets(
     service.start("api")
     repeat = submit_with_key(service, "after")
     assert repeat.json()["id"] == made
-    assert client.jobs.wait(str(made), timeout=60).status == "succeeded"
+    assert client.jobs.wait(str(made), timeout=300).status == "succeeded"
     count = service.redis().zcard("{gridscribe}:jobs:default")
     assert submit_with_key(service, "after").json()["id"] == made
     assert service.redis().zcard("{gridscribe}:jobs:default") == count

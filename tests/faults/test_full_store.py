@@ -16,12 +16,12 @@ from redis.exceptions import OutOfMemoryError
 from gridscribe.client import Client
 from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.integration.job_life_rules import Snapshot, check_store
 
 pytestmark = pytest.mark.faults
 
-PROMPTLY, SLACK = 2.0, 3.0
+PROMPTLY, SLACK = 2.0, 10.0
 """Seconds in which a caller has an answer, and those that a busy machine may add."""
 
 
@@ -50,7 +50,7 @@ def test_a_store_short_of_memory_refuses_jobs_and_finishes_those_it_has(
         assert accepted
         service["dispatcher"].send(Signals.SIGCONT)
         for job_id in accepted:
-            assert client.jobs.wait(job_id, timeout=100).status == "succeeded"
+            assert client.jobs.wait(job_id, timeout=300).status == "succeeded"
 
 
 def fill_to_the_brim(service: Deployment) -> None:
@@ -79,25 +79,29 @@ def test_a_store_filled_to_the_brim_by_others_breaks_nothing_and_drains_after(
     jobs = {job.id: "default" for job in (*captioned, *plain)}
     wait_until(begun(service, captioned[0]))
     wait_until(begun(service, plain[0]))
+
+    def carried_on() -> bool:
+        """What had begun goes on, and ends, in the full store."""
+        captions_done = service.record(captioned[0].id)["captions_done"]
+        return captions_done == "40" and client.jobs.get(plain[0].id).status == "succeeded"
+
     service.redis().set("ballast", b"x" * 16 * 1024 * 1024)
     used = service.redis().info("memory")["used_memory"]
     with memory_bounded(service, used + 500_000):
-        ends = time.monotonic() + 4 * LEASE_SECONDS
-        while time.monotonic() < ends:
+        started = time.monotonic()
+        while time.monotonic() < started + 4 * LEASE_SECONDS or not carried_on():
+            assert time.monotonic() < started + PATIENCE, "what had begun does not end"
             fill_to_the_brim(service)
-            started = time.monotonic()
+            asked = time.monotonic()
             assert submit(service, str(uuid.uuid4())).status_code == 503
-            assert time.monotonic() - started < PROMPTLY + SLACK
+            assert time.monotonic() - asked < PROMPTLY + SLACK
             statuses = {client.jobs.get(job_id).status for job_id in jobs}
             assert statuses <= {"queued", "running", "succeeded"}
             restart_dead_workers(service)
             time.sleep(0.1)
-        # What had begun was carried on, and ended, in the full store.
-        assert service.record(captioned[0].id)["captions_done"] == "40"
-        assert client.jobs.get(plain[0].id).status == "succeeded"
         with service.redis() as redis:
             check_store(Snapshot(redis), jobs, {})
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while any(not client.jobs.get(job_id).status.is_terminal for job_id in jobs):
         assert time.monotonic() < deadline
         restart_dead_workers(service)
@@ -171,7 +175,7 @@ def test_a_full_disk_under_the_store_loses_nothing_that_was_accepted(
         assert service["valkey"].wait() != 0
     service.start("valkey")
     for job_id in accepted:
-        assert client.jobs.wait(job_id, timeout=60).status == "succeeded"
+        assert client.jobs.wait(job_id, timeout=300).status == "succeeded"
     assert client.jobs.get(before.id).status == "succeeded"
 
 

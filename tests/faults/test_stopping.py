@@ -30,7 +30,7 @@ def test_a_worker_told_to_stop_finishes_what_it_can(
     service.start(name, failpoints=point, stop_seconds=60)
     job = client.jobs.create(pictures(4), CAPTIONED if name == "caption" else PLAIN)
     wait_until(begun(service, job))
-    assert service.stop(name, 90) == 0
+    assert service.stop(name) == 0
     service.start(name)
     done = check_done_once(service, client, job, captioned=name == "caption")
     assert done.attempts == 1, "nothing was done again"
@@ -71,7 +71,7 @@ def test_a_worker_ended_in_haste_loses_nothing(
     for number in numbers:
         service[name].send(number)
         time.sleep(0.2)
-    service[name].wait(60)
+    service[name].wait()
     service.start(name)
     check_done_once(service, client, job, captioned=name == "caption")
 
@@ -98,17 +98,18 @@ def test_an_api_told_to_stop_takes_the_upload_that_is_under_way(
         assert b" 202 " in submission.finish()
     assert service["api"].wait() == 0
     service.start("api")
-    assert client.jobs.wait(submission.job_id, timeout=60).status == "succeeded"
+    assert client.jobs.wait(submission.job_id, timeout=300).status == "succeeded"
 
 
 def test_an_api_told_to_stop_waits_for_no_upload_that_stalls_and_leaves_none_of_its_files(
     service: Deployment,
 ) -> None:
+    service.start("api", body_grace_seconds=600)  # nothing else ends a body that stalls
     with half_sent(service) as submission:
         told = time.monotonic()
         service["api"].send(Signals.SIGTERM)
         assert service["api"].wait() == 0
-        assert time.monotonic() - told < 15, "five seconds of grace, and what a busy machine adds"
+        assert time.monotonic() - told < 40, "five seconds of grace, and what a busy machine adds"
         service.start("api")
         assert not list((service.storage / "jobs" / submission.job_id).glob("inputs/*"))
 
@@ -137,9 +138,9 @@ def test_a_rolling_restart_under_load_loses_no_request_and_no_job(
     try:
         for name in ("api", "caption", "compose", "dispatcher"):
             service.start(f"{name}-2")
-            assert service.stop(name, 60) == 0
+            assert service.stop(name) == 0
             service.start(name)
-            assert service.stop(f"{name}-2", 60) == 0
+            assert service.stop(f"{name}-2") == 0
     finally:
         is_over.set()
         for caller in callers:
@@ -147,4 +148,4 @@ def test_a_rolling_restart_under_load_loses_no_request_and_no_job(
     assert failures == []
     assert len(jobs) > 5
     for job in jobs:
-        assert client.jobs.wait(job.id, timeout=100).status == "succeeded"
+        assert client.jobs.wait(job.id, timeout=300).status == "succeeded"

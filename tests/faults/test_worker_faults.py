@@ -15,15 +15,16 @@ from tests.fixtures.fault_jobs import (
     begun,
     check_done_once,
     pictures,
+    taken_back,
 )
 from tests.fixtures.waiting import wait_until
 from tests.unit.png_chunks import bomb_png
 
 pytestmark = pytest.mark.faults
 
-SLACK = 8.0
+SLACK = 20.0
 """Seconds that a busy machine may add to what is promised, and to the rest of a job."""
-BUSY = 3.0
+BUSY = 10.0
 """The same of a beginning."""
 
 
@@ -109,9 +110,10 @@ def test_a_compose_worker_that_wakes_after_its_lease_commits_nothing_and_leaves_
     job = client.jobs.create(pictures(4), PLAIN)
     wait_until(lambda: service.outputs(job.id) == ["1"])
     # The whole group stands still, and with it the beats of the child at work.
-    for number, pause in ((signal.SIGSTOP, LEASE_SECONDS + 1.5), (signal.SIGCONT, 0)):
-        service["compose"].send_to_group(number)
-        time.sleep(pause)
+    service["compose"].send_to_group(signal.SIGSTOP)
+    with service.redis() as redis:
+        wait_until(taken_back(redis, job))
+    service["compose"].send_to_group(signal.SIGCONT)
     check_done_once(service, client, job, captioned=False)
     wait_until(lambda: service["compose"].says("late commit refused"))
     wait_until(lambda: service.outputs(job.id) == ["2"])
@@ -163,7 +165,7 @@ def test_a_picture_that_breaks_off_costs_itself_alone(client: Client) -> None:
     good = pictures(3)
     broken = ("broken.png", good[0][1][:-40])
     job = client.jobs.create([*good, broken], CAPTIONED)
-    done = client.jobs.wait(job.id, timeout=60)
+    done = client.jobs.wait(job.id, timeout=300)
     assert done.status == "succeeded"
     assert {w.image for w in done.warnings if "cannot be read" in w.detail} == {3}
 
