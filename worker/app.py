@@ -20,6 +20,7 @@ from shared.settings import get_settings
 from shared.work_units import WorkerKind, WorkerStamp
 from worker.backend import connect_lifecycle
 from worker.consumption import Consumption, leave, messages_waiting
+from worker.pipeline.decoding_memory import give_back_large_blocks
 from worker.stop_sign import stop_sign
 from worker.tasks import register_tasks
 from worker.tracing import trace_messages
@@ -55,6 +56,8 @@ def _on_worker_init(sender: Any, **_: object) -> None:
     kind = _kind_of(sender)
     _configure_logging(kind)
     trace_messages(kind)
+    if kind is WorkerKind.COMPOSE:
+        give_back_large_blocks()  # the processes that it forks do the same
     if kind is WorkerKind.CAPTION:
         try:
             from worker.caption_process import get_captioning  # torch: captioning workers alone

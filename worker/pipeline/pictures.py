@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from shared.errors import UnreadableImageError
 from shared.job_spec import ResizeMode
 from shared.png_texts import without_long_texts
+from worker.pipeline.decoding_memory import Claim, bytes_to_decode
 from worker.pipeline.plain_png import decode_plain_png
 
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -54,6 +56,10 @@ SEQUENCE_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
 SRGB = ImageCms.createProfile("sRGB")
 
 
+def _no_limit(size: int) -> None:
+    del size
+
+
 @dataclass(frozen=True, slots=True)
 class FirstFrame:
     image: Image.Image
@@ -78,6 +84,7 @@ def open_first_frame(
     resize_mode: ResizeMode = ResizeMode.FILL,
     *,
     hold_lock: bool = False,
+    claim: Claim = _no_limit,
 ) -> FirstFrame:
     """The file's first frame, upright, in sRGB, mode RGB, or RGBA where it has transparency.
 
@@ -87,6 +94,7 @@ def open_first_frame(
             lies within; a smaller one is left as it is. None keeps every pixel.
         hold_lock: Decode an ordinary PNG with `plain_png`: for a third of the processor time, but
             with the interpreter lock held, so it pays where few threads decode.
+        claim: Called before pixels are decoded with the bytes that these will take; may wait.
 
     Raises:
         UnreadableImageError: with a sentence for the picture's owner.
@@ -94,7 +102,7 @@ def open_first_frame(
     """
     data = file.read()  # by itself, so that a failing storage is not taken for a damaged picture
     try:
-        return _decode(data, target, resize_mode, hold_lock)
+        return _decode(data, target, resize_mode, hold_lock, claim)
     except UnidentifiedImageError:
         raise UnreadableImageError(
             "it is not an image in a known format, or damaged at its very beginning"
@@ -117,7 +125,11 @@ def resized(image: Image.Image, size: tuple[int, int], resize_mode: ResizeMode) 
 
 
 def _decode(
-    data: bytes, target: tuple[int, int] | None, resize_mode: ResizeMode, hold_lock: bool
+    data: bytes,
+    target: tuple[int, int] | None,
+    resize_mode: ResizeMode,
+    hold_lock: bool,
+    claim: Claim,
 ) -> FirstFrame:
     whole_file = io.BytesIO(data)
     file = without_long_texts(whole_file)
@@ -132,10 +144,10 @@ def _decode(
         width, height = (max(1, int(side * DECODE_MARGIN)) for side in max(sizes))
         if drafted := opened.draft(None, (width, height)):
             box = drafted[1]
+    claim(bytes_to_decode(opened, whole, len(data), keeps_all=target is None))
     image = decode_plain_png(opened, data) if hold_lock and file is whole_file else None
     if image is None:
-        opened.decodermaxblock = READ_BLOCK
-        opened.load()
+        _load(opened)
         image = opened
     profile = image.info.get("icc_profile")
     orientation = _orientation(image)
@@ -146,10 +158,37 @@ def _decode(
         size = _reduced_size(whole if box else image.size, target, resize_mode)
         if size != image.size:
             # A side that its scale does not divide has a last pixel that is picture in part only.
-            image = image.resize(size, Image.Resampling.BICUBIC, box, DECODE_MARGIN)
+            image = _scaled_down(image, size, box)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     return FirstFrame(_opaque_if_it_is(_in_srgb(image, profile)), has_more)
+
+
+def _load(opened: ImageFile) -> None:
+    opened.decodermaxblock = READ_BLOCK
+    if opened.format != "WEBP":
+        opened.load()
+        return
+    prepare = opened.load_prepare
+
+    def without_decoder() -> None:
+        # Its frame is there; two pictures as large as this one, which Pillow would keep, go.
+        vars(opened).pop("_decoder", None)
+        prepare()
+
+    opened.load_prepare = without_decoder  # type: ignore[method-assign]  # of this one picture
+    try:
+        opened.load()
+    finally:
+        del opened.load_prepare  # a circle, by which the picture would outlive its use
+
+
+def _scaled_down(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
+) -> Image.Image:
+    if image.mode == "RGBA":  # as Pillow does itself, but there without the quick first reduction
+        return _scaled_down(image.convert("RGBa"), size, box).convert("RGBA")
+    return image.resize(size, Image.Resampling.BICUBIC, box, DECODE_MARGIN)
 
 
 def _has_more_frames(image: Image.Image) -> bool:
@@ -191,7 +230,7 @@ def _in_scalable_mode(image: Image.Image) -> Image.Image:
         scale = 255 / (high - low or 1)
         return image.point(lambda value: value * scale - low * scale).convert("L")
     if image.has_transparency_data:
-        return image.convert("RGBA")
+        return image if image.mode == "RGBA" else image.convert("RGBA")
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 

@@ -78,7 +78,7 @@ def _blurred(image: Image.Image, radius: float) -> Image.Image:
 def _filtered(
     image: Image.Image, kernel: type[ImageFilter.BuiltinFilter], strength: float
 ) -> Image.Image:
-    colors = image.convert("RGB")
+    colors = image if image.mode == "RGB" else image.convert("RGB")
     blended = Image.blend(colors, colors.filter(kernel), strength)
     if image.mode == "RGBA":
         blended.putalpha(image.getchannel("A"))

@@ -17,6 +17,7 @@ from shared.job_spec import JobSpec
 from shared.layout import CellPlace, SheetLayout, caption_lines, plan_sheet
 from shared.schemas import Box, JobWarning, LabelSource, Manifest, ManifestImage, ScoredTerm
 from worker.pipeline.arrangement import arrange
+from worker.pipeline.decoding_memory import DecodingMemory
 from worker.pipeline.manifest_text import manifest_of_page
 from worker.pipeline.page_canvas import PageCanvas, text_room, text_width
 from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_first_frame, resized
@@ -205,7 +206,7 @@ def _prepared_pictures(
 ) -> Iterator[Iterator[Prepared]]:
     """The entries' pictures in order, decoded by threads that stay just ahead of the reader."""
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        prepare = partial(_prepare, spec, threads <= MOST_LOCKING_THREADS)
+        prepare = partial(_prepare, spec, threads <= MOST_LOCKING_THREADS, DecodingMemory())
         waiting = (pool.submit(prepare, entry) for entry in entries)
         ahead = deque(islice(waiting, threads * LOOK_AHEAD))
 
@@ -221,13 +222,15 @@ def _prepared_pictures(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _prepare(spec: JobSpec, hold_lock: bool, entry: SheetEntry) -> Prepared:
+def _prepare(spec: JobSpec, hold_lock: bool, memory: DecodingMemory, entry: SheetEntry) -> Prepared:
     """The entry's picture at the size of its place, or why there is none."""
     has_more = False
-    with entry.open() as file:
+    with entry.open() as file, memory.share() as claim:
         try:
             target = decode_target(spec)
-            frame = open_first_frame(file, target, spec.resize_mode, hold_lock=hold_lock)
+            frame = open_first_frame(
+                file, target, spec.resize_mode, hold_lock=hold_lock, claim=claim
+            )
             has_more = frame.has_more
             picture = preprocess(frame.image, spec.preprocessing, spec.resize_mode)
         except UnreadableImageError as error:
