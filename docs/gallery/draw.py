@@ -2,6 +2,7 @@
 
 import io
 import math
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,16 @@ PHOTOS = sorted((FOLDER.parents[1] / "gridscribe" / "samples").glob("*.jpg"))
 PROMPT = (
     "a wide shot of an astronaut in an orange suit before the flag, soft studio light, 85 mm, "
     "highly detailed portrait photography, muted colours, film grain"
+)
+LONG_PROMPTS = (
+    f"{PROMPT}, natural skin, catch lights in the eyes, a helmet on the table in front of her",
+    "an old brick wall, monochrome",
+    "a man behind a camera on a tripod, black and white, high contrast, winter morning",
+    "a tabby cat on a wooden table, soft window light",
+    "an old clock in motion blur",
+    "a cup of espresso beside a spoon on a dark table, seen from above, steam, cinnamon, warm "
+    "light from the left, shallow depth of field, editorial food photography for a magazine about "
+    "the coffee houses of old towns",
 )
 LABELS_BY_SCRIPT = (
     "宇航员站在旗帜前，柔和的摄影棚灯光",  # noqa: RUF001 # a Chinese comma
@@ -95,6 +106,11 @@ def rose(petals: int, hue: int, side: int = 400) -> Image.Image:
     return image.reduce(2)
 
 
+def noise(side: int) -> Image.Image:
+    """The same whenever it is drawn."""
+    return Image.frombytes("L", (side, side), random.Random(1).randbytes(side * side))
+
+
 def plot(petals: tuple[int, ...], hues: dict[str, int]) -> list[SheetEntry]:
     return [
         drawn(f"{name}-{k}.png", "", rose(k, hue), petals=k, palette=name)
@@ -107,7 +123,7 @@ def exhibits() -> list[Exhibit]:
     torn = SheetEntry(name="torn.jpg", label="torn.jpg", open=partial(io.BytesIO, b"\xff\xd8torn"))
     palettes = {"ember": 10, "moss": 110, "deep sea": 200}
     roses = plot((3, 5, 8, 12), palettes)
-    frames = [drawn(f"{n}.png", f"rose of {n}", rose(n, 12 * n, 160)) for n in range(2, 18)]
+    frames = [drawn(f"{n}.png", f"rose of {n}", rose(n, 12 * n)) for n in range(2, 18)]
     again = [photo(PHOTOS[n]) for n in (0, 3, 3, 0, 3, 5, 8, 8, 3)]
     templates = [
         Exhibit(
@@ -147,17 +163,17 @@ def exhibits() -> list[Exhibit]:
                 *photos[:4],
                 drawn("white.png", "white.png", Image.new("RGB", (300, 300), "white")),
                 drawn("black.png", PROMPT, Image.new("RGB", (300, 300), "black")),
-                drawn("noise.png", "noise.png", Image.effect_noise((300, 300), 120)),
+                drawn("noise.png", "noise.png", noise(300)),
                 *photos[7:9],
             ],
             {"label_position": "overlay", "resize_mode": "fill"},
         ),
         Exhibit(
             "long-labels",
-            "Long labels: wrapped, shrunk together, then cut; the manifest has them whole.",
+            "Long labels: wrapped, shrunk together, then cut, the longest lines first.",
             [
-                photo(path, f"prompt: {PROMPT if n % 2 else PROMPT[:60]}\nseed: {n * 7919}\ncfg: 7")
-                for n, path in enumerate(PHOTOS[:6])
+                photo(path, f"prompt: {prompt}\nseed: {n * 7919}\ncfg: 7")
+                for n, (path, prompt) in enumerate(zip(PHOTOS, LONG_PROMPTS, strict=False), start=1)
             ],
             {"labels": ("prompt", "seed", "cfg"), "cols": 3},
         ),

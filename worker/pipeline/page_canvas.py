@@ -79,15 +79,21 @@ class PageCanvas:
         ImageDraw.Draw(tile).line((x - dash, y, x + dash, y), stroke, max(1, dash // 5))
         self.image.paste(tile, (box.x, box.y))
 
-    def draw_badge(self, text: str, picture: Box) -> None:
-        """In the upper right corner of `picture`, as far as it reaches."""
-        face = typeface(Weight.BOLD, min(self._font_size, max(6, picture.height // 3)))
+    def draw_badge(self, text: str, picture: Box, place: Box) -> None:
+        """In the upper right corner of `picture`.
+
+        It reaches beyond one that is smaller, but never out of `place`, the room for the picture.
+        """
+        face = typeface(Weight.BOLD, min(self._font_size, max(6, place.height // 3)))
         padding = text_padding(face.size)
-        height = min(picture.height, line_height(face.size))
-        width = min(picture.width, math.ceil(face.width(text)) + 2 * padding)
+        height = min(place.height, line_height(face.size))
+        width = min(place.width, math.ceil(face.width(text)) + 2 * padding)
         inset = padding if picture.width > 4 * width and picture.height > 3 * height else 0
-        x = picture.x + picture.width - width - inset
-        box = Box(x=x, y=picture.y + inset, width=width, height=height)
+        slack = picture.width - width
+        x = picture.x + (slack - inset if slack >= 0 else slack // 2)
+        x = max(place.x, min(x, place.x + place.width - width))
+        y = min(picture.y + inset, place.y + place.height - height)
+        box = Box(x=x, y=y, width=width, height=height)
         self._darken(box, BADGE_OPACITY)
         self._draw_lines([text], face, box, (height - line_height(face.size)) // 2, WHITE)
 
@@ -107,7 +113,8 @@ class PageCanvas:
     def draw_placeholder(self, place: Box) -> None:
         """A framed grey field with a cross and, where they have room, words."""
         ink = strongest_on(self._background)
-        tile = Image.new("RGB", (place.width, place.height), mix(self._background, ink, 0.07))
+        field = mix(self._background, ink, 0.07)
+        tile = Image.new("RGB", (place.width, place.height), field)
         draw = ImageDraw.Draw(tile)
         stroke = mix(self._background, ink, 0.45)
         draw.rectangle((0, 0, place.width - 1, place.height - 1), outline=stroke)
@@ -121,7 +128,7 @@ class PageCanvas:
         height = line_height(face.size)
         top = y + arm + height // 2
         if face.width(PLACEHOLDER_TEXT) < place.width - 4 and top + height < place.height:
-            self._draw_lines([PLACEHOLDER_TEXT], face, place, top, muted_on(self._background))
+            self._draw_lines([PLACEHOLDER_TEXT], face, place, top, muted_on(field))
 
     def draw_label(self, text: str, band: Box, picture: Box) -> None:
         """Below the picture, or over its lower edge: `picture` has the pixels that it takes."""

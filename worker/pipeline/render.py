@@ -147,7 +147,8 @@ def render_sheet(
                 if place.band and writer.draws_labels:
                     canvas.draw_label(labels[place.index], place.band, taken or place.picture)
                 if others:
-                    canvas.draw_badge(f"\u00d7{len(others) + 1}", taken or place.picture)
+                    badge = f"\u00d7{len(others) + 1}"
+                    canvas.draw_badge(badge, taken or place.picture, place.picture)
                 images.append(_manifest_image(entry, shown, place, taken))
                 images += (
                     _manifest_image(entries[index], index, place, None, stacked_on=shown)

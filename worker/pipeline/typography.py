@@ -100,8 +100,7 @@ def most_lines(texts: Sequence[str], face: Typeface, width: int, bound: int) -> 
 def common_size(texts: Sequence[str], weight: Weight, room: tuple[int, int], asked: int) -> int:
     """The largest font size up to `asked` at which all `texts` fit into `room` (width, height).
 
-    Texts too long even for the smallest size do not count: they will be cut, and one of them
-    shall not shrink a whole sheet.
+    Where one is too long for any, the smallest: it is cut, but as little of it as can be.
     """
     width, height = room
 
@@ -115,19 +114,46 @@ def common_size(texts: Sequence[str], weight: Weight, room: tuple[int, int], ask
         size -= 1
     smallest = min(smallest, size)
     for text in texts:
-        if not fits(text, size) and fits(text, smallest):
-            size = next(s for s in range(size - 1, smallest - 1, -1) if fits(text, s))
+        if size == smallest:
+            break
+        if not fits(text, size):
+            size = next((s for s in range(size - 1, smallest, -1) if fits(text, s)), smallest)
     return size
 
 
 def fitted(text: str, face: Typeface, room: tuple[int, int]) -> list[str]:
-    """The lines of `text` within `room` (width, height); the last one ends in … if more is left."""
+    """The lines of `text` within `room` (width, height).
+
+    Where they do not fit, the longest paragraphs are cut first, so that a seed stays below a prompt
+    however long that is. What is cut ends in …, and so does the last line where paragraphs are
+    left out behind it.
+    """
     width, height = room
     most = lines_within(height, face.size)
-    lines = list(islice(_wrapped(text, face, width), most + 1))
-    if len(lines) <= most:
-        return lines
-    return [*lines[: most - 1], _with_ellipsis(lines[most - 1], face, width)]
+    paragraphs = text.split("\n")
+    lines: list[str] = []
+    wrapped = [list(islice(_wrapped(it, face, width), most + 1)) for it in paragraphs[:most]]
+    for own, share in zip(wrapped, _shares([len(own) for own in wrapped], most), strict=True):
+        lines += own[:share]
+        if len(own) > share:
+            lines[-1] = _with_ellipsis(lines[-1], face, width)
+    if len(paragraphs) > most:
+        lines[-1] = _with_ellipsis(lines[-1], face, width)
+    return lines
+
+
+def _shares(needed: Sequence[int], most: int) -> list[int]:
+    """How many of `most` lines each of as many paragraphs or fewer gets.
+
+    One each; then one after the other to that which has the fewest and needs more.
+    """
+    shares = [1] * len(needed)
+    for _ in range(most - len(needed)):
+        lacking = [at for at, share in enumerate(shares) if share < needed[at]]
+        if not lacking:
+            break
+        shares[min(lacking, key=shares.__getitem__)] += 1
+    return shares
 
 
 def _wrapped(text: str, face: Typeface, width: int) -> Iterator[str]:

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageChops, ImageEnhance
 
 import gridscribe
-from shared.job_spec import JobSpec
+from shared.job_spec import JobSpec, LabelPosition
 from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,
     cut,
     darkest,
+    drawn_outside,
     encoded,
     entry,
     is_plain,
@@ -131,19 +132,40 @@ def test_a_stack_shows_one_picture_with_its_number_and_lists_them_all(tmp_path: 
         assert brightest(corner) - darkest(corner) > 150  # white on dark
 
 
+@pytest.mark.parametrize("label_position", LabelPosition)
 @pytest.mark.parametrize("side", [16, 24, 200])
-def test_a_badge_stays_on_its_picture(tmp_path: Path, side: int) -> None:
-    thin = plain(1, (4, 200), label="")
+@pytest.mark.parametrize("size", [(4, 200), (200, 4)], ids=["narrow", "low"])
+def test_a_badge_stays_in_the_room_of_its_picture(
+    tmp_path: Path, label_position: LabelPosition, side: int, size: tuple[int, int]
+) -> None:
+    entries = plain(1, size, label="") * 2
     sheet = rendered(
-        tmp_path, [*thin, *thin], stack_duplicates=True, cell_size=(side, side), font_size=40
+        tmp_path,
+        entries,
+        stack_duplicates=True,
+        cell_size=(side, side),
+        font_size=40,
+        label_position=label_position,
     )
-    (shown, _) = sheet.manifest.images
-    assert shown.picture is not None
-    image = page(sheet)
-    corners = (shown.picture.x, shown.picture.y)
-    size = (shown.picture.width, shown.picture.height)
-    image.paste("white", (*corners, corners[0] + size[0], corners[1] + size[1]))
-    assert is_plain(image, (255, 255, 255))
+    cell = sheet.manifest.images[0].cell
+    assert not drawn_outside(page(sheet), [cell.model_copy(update={"height": side})])
+
+
+@pytest.mark.parametrize("size", [(3000, 2), (2, 3000)], ids=["low", "narrow"])
+@pytest.mark.parametrize("label_position", LabelPosition)
+def test_a_badge_is_as_readable_on_a_picture_of_one_pixel_as_on_any(
+    tmp_path: Path, size: tuple[int, int], label_position: LabelPosition
+) -> None:
+    def number(size: tuple[int, int]) -> Image.Image:
+        black = entry(encoded(Image.new("RGB", size)))
+        fields = {"stack_duplicates": True, "cell_size": (200, 200), "background": "#000000"}
+        sheet = rendered(tmp_path, [black] * 12, label_position=label_position, **fields)
+        written = page(sheet)
+        return written.crop(written.getbbox())
+
+    expected = number((200, 200))
+    assert expected.width > 10
+    assert ImageChops.difference(number(size), expected).getbbox() is None
 
 
 def test_damaged_pictures_are_never_stacked(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PIL import Image
@@ -12,14 +13,15 @@ from tests.unit.pipeline.sheets import (
     COLORS,
     brightest,
     cut,
-    darkest,
     drawn_outside,
+    entry,
     is_plain,
     page,
     plain,
     planned,
     rendered,
 )
+from worker.pipeline.colors import Rgb, contrast_ratio
 from worker.pipeline.render import render_sheet
 
 LONG = "a wide shot of an astronaut before the flag in soft studio light " * 20
@@ -152,9 +154,42 @@ def test_a_long_header_stays_in_its_box(tmp_path: Path) -> None:
     assert not drawn_outside(page(sheet), [header, *pictures])
 
 
-@pytest.mark.parametrize("background", ["#000000", "#ffffff", "#777777", "#ffcc00", "#20104f"])
+def test_a_seed_is_seen_below_a_prompt_however_long_that_is(tmp_path: Path) -> None:
+    seeds = (11, 22, 22)
+    entries = [
+        replace(each, label=f"prompt: {LONG}\nseed: {seed}\ncfg: 7")
+        for each, seed in zip(plain(3), seeds, strict=True)
+    ]
+    labels = ("prompt", "seed", "cfg")
+    sheet = rendered(tmp_path, entries, labels=labels, cell_size=(160, 48))
+    cells = [cut(page(sheet), placed.cell) for placed in sheet.manifest.images]
+    first, second, third = (cell.crop((0, 48, *cell.size)).tobytes() for cell in cells)
+    assert first != second, "another seed"
+    assert second == third, "the same"
+
+
+BACKGROUNDS = ["#000000", "#ffffff", "#777777", "#ffcc00", "#20104f"]
+
+
+def text_contrast(image: Image.Image) -> float:
+    """WCAG's ratio between the most frequent colour and what stands out most from it."""
+    colors = cast(list[tuple[int, Rgb]], image.getcolors(2**16))  # RGB: no numbers, no None
+    _, field = max(colors)
+    return max(contrast_ratio(color, field) for _, color in colors)
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
 def test_captions_stand_out_from_any_background(tmp_path: Path, background: str) -> None:
     sheet = rendered(tmp_path, plain(1, label="WWWW"), background=background)
     cell = sheet.manifest.images[0].cell
     band = cut(page(sheet), cell).crop((0, 48, 64, cell.height))
-    assert brightest(band) - darkest(band) > 90
+    assert text_contrast(band) >= 4.5
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_what_is_said_of_a_damaged_picture_stands_out_too(tmp_path: Path, background: str) -> None:
+    fields = {"cell_size": (200, 100), "font_size": 20, "background": background}
+    sheet = rendered(tmp_path, [entry(b"damaged"), *plain(1, label="")], **fields)
+    cell = sheet.manifest.images[0].cell
+    words = cut(page(sheet), cell).crop((10, 55, 190, 95))
+    assert text_contrast(words) >= 4.5

@@ -119,8 +119,51 @@ def test_one_size_suits_all_labels_that_can_fit() -> None:
     assert fitted(middling, typeface(Weight.REGULAR, size + 1), (200, 44))[-1].endswith("…")
 
 
-def test_a_hopeless_label_does_not_shrink_the_others() -> None:
-    assert common_size(["a", LONG], Weight.REGULAR, (200, 44), 16) == 16
+@pytest.mark.parametrize("texts", [[LONG], [LONG, LONG], ["a", LONG, "b"]])
+def test_labels_shrink_before_any_of_them_is_cut(texts: list[str]) -> None:
+    size = common_size(texts, Weight.REGULAR, (200, 44), 16)
+    assert size == 11, "70 % of 16"
+    small, full = (fitted(LONG, typeface(Weight.REGULAR, s), (200, 44)) for s in (size, 16))
+    assert small[-1].endswith("…")
+    assert len(" ".join(small)) > 1.8 * len(" ".join(full)), "more can be read"
+
+
+def test_labels_never_shrink_below_what_can_be_read_unless_asked() -> None:
+    assert common_size([LONG], Weight.REGULAR, (200, 44), 10) == 9
+    assert common_size([LONG], Weight.REGULAR, (200, 44), 7) == 7
+
+
+SHORT = ["seed: 7919", "cfg: 7"]
+
+
+@pytest.mark.parametrize(
+    ("paragraphs", "lines"),
+    [
+        ([f"prompt: {LONG}", *SHORT], [2, 1, 1]),
+        ([SHORT[0], f"prompt: {LONG}", SHORT[1]], [1, 2, 1]),
+        ([f"prompt: {LONG}", f"negative: {LONG}"], [2, 2]),
+        ([f"prompt: {LONG}", f"negative: {LONG}", SHORT[0]], [2, 1, 1]),
+        ([LONG, *SHORT, "steps: 20"], [1, 1, 1, 1]),
+    ],
+    ids=["first", "between", "two", "two and a short one", "no room to spare"],
+)
+def test_a_long_line_is_cut_and_the_short_ones_beside_it_stay_whole(
+    paragraphs: list[str], lines: list[int]
+) -> None:
+    shown = fitted("\n".join(paragraphs), FACE, (200, 4 * 22))
+    assert len(shown) == sum(lines) == 4
+    for paragraph, count in zip(paragraphs, lines, strict=True):
+        own, shown = shown[:count], shown[count:]
+        if len(paragraph) < 20:
+            assert own == [paragraph]
+        else:
+            assert own[-1].endswith("…")
+            assert paragraph.startswith(" ".join(own).removesuffix("…"))
+
+
+def test_a_text_of_more_lines_than_there_are_ends_in_an_ellipsis() -> None:
+    assert fitted("one\ntwo\nthree", FACE, (200, 44)) == ["one", "two…"]
+    assert fitted("one\ntwo", FACE, (200, 44)) == ["one", "two"]
 
 
 def test_a_band_lower_than_a_line_shrinks_the_text_into_it() -> None:
