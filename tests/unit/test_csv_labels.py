@@ -136,6 +136,9 @@ def test_row_is_found_by_name_base_name_stem_and_without_case(
 
 def test_stricter_match_wins_whatever_the_order() -> None:
     assert matched_labels("A.png,upper\na.png,lower\n", ["a.png", "A.png"]) == ["lower", "upper"]
+    assert matched_labels("a,stem\nx/a.png,base\na.png,full\n", ["a.png"]) == ["full"]
+    assert matched_labels("a,stem\nx/a.png,base\n", ["a.png"]) == ["base"]
+    assert matched_labels("A.png,other case\na,stem\n", ["a.png"]) == ["stem"]
     assert matched_labels("x/a.png,x\ny/a.png,y\n", ["y/a.png", "x/a.png"]) == ["y", "x"]
     assert matched_labels("a.png,x\n", ["a.jpg", "a.png"]) == [None, "x"]
 

@@ -84,6 +84,7 @@ def test_a_common_prompt_stands_in_the_header_on_one_line() -> None:
             ("fox …", "owl …"),
         ),
         (["a fox", "a owl"], "", ("a fox", "a owl")),
+        (["a red fox", "a red owl"], "", ("a red fox", "a red owl")),
         (["one two three", "one two three four"], "one two three …", ("…", "… four")),
     ],
 )

@@ -6,6 +6,7 @@ import pikepdf
 import pytest
 from PIL import Image
 
+from shared.job_spec import LabelPosition
 from tests.unit.pipeline.sheets import plain, rendered
 from worker.pipeline import pdf_document
 from worker.pipeline.pdf_document import page_jpeg
@@ -22,6 +23,20 @@ def shown_texts(page: pikepdf.Page) -> list[str]:
     return [
         "".join(characters[glyph] for glyph in re.findall("....", glyphs))
         for glyphs in re.findall(r"<(\w+)> Tj", content)
+    ]
+
+
+def scale_of(page: pikepdf.Page) -> float:
+    """Points a pixel."""
+    return float(page.Contents.read_bytes().split()[0])
+
+
+def text_origins(page: pikepdf.Page) -> list[tuple[float, float]]:
+    """Where each line of text begins, in pixels from the upper left corner, with its font size."""
+    content = page.Contents.read_bytes().decode()
+    height = float(page.mediabox[3]) / scale_of(page)
+    return [
+        (float(x), height - float(y)) for x, y in re.findall(r"1 0 0 1 (\S+) (\S+) Tm", content)
     ]
 
 
@@ -49,6 +64,23 @@ def test_labels_can_be_searched_whatever_their_script(tmp_path: Path) -> None:
         assert shown_texts(document.pages[0]) == label.split("\n")
 
 
+@pytest.mark.parametrize("label_position", LabelPosition)
+def test_what_is_found_is_marked_where_its_picture_is(
+    tmp_path: Path, label_position: LabelPosition
+) -> None:
+    entries = plain(6, label="a label")
+    sheet = rendered(tmp_path, entries, format="pdf", cols=3, label_position=label_position)
+    with pikepdf.open(sheet.pages[0].path) as document:
+        origins = text_origins(document.pages[0])
+    assert len(origins) == 6
+    for (x, y), placed in zip(origins, sheet.manifest.images, strict=True):
+        cell, picture = placed.cell, placed.picture
+        assert picture is not None
+        assert cell.x <= x < cell.x + cell.width / 2
+        top = picture.y + picture.height if label_position == "band" else cell.y + cell.height / 2
+        assert top < y <= cell.y + cell.height + 0.01
+
+
 def test_a_long_label_is_searchable_to_its_end(tmp_path: Path) -> None:
     words = [f"word{number}" for number in range(300)]
     sheet = rendered(tmp_path, plain(1, label=" ".join(words)), format="pdf")
@@ -71,4 +103,6 @@ def test_a_page_past_what_readers_show_comes_out_finer(tmp_path: Path) -> None:
     width = sheet.manifest.pages[0].width
     assert width * 0.48 > 14_400
     with pikepdf.open(sheet.pages[0].path) as document:
-        assert float(document.pages[0].mediabox[2]) == pytest.approx(14_400)
+        page = document.pages[0]
+        assert float(page.mediabox[2]) == pytest.approx(14_400)
+        assert scale_of(page) * width == pytest.approx(14_400, rel=1e-3), "all of it is on the page"

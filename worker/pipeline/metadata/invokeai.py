@@ -1,4 +1,8 @@
-"""InvokeAI: JSON in the PNG keyword `invokeai_metadata`, or `sd-metadata` up to version 2."""
+"""InvokeAI: JSON in the PNG keyword `invokeai_metadata`, or `sd-metadata` up to version 2.
+
+It writes PNG only. In JPEG and WebP, what converters kept of it stands in EXIF UserComment: the
+same JSON, or all of the PNG's texts as one object.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +13,10 @@ from worker.pipeline.metadata.bounded_json import object_of, parse_object
 
 
 def read_invokeai(fields: Mapping[str, str]) -> Parameters:
-    if made := parse_object(fields.get("invokeai_metadata")):
+    comment = parse_object(fields.get("UserComment"))
+    known = {**comment, **fields}
+    made = object_of(known.get("invokeai_metadata"))
+    if made := made or (comment if "positive_prompt" in comment else {}):
         return _common(
             made,
             prompt=made.get("positive_prompt"),
@@ -18,7 +25,7 @@ def read_invokeai(fields: Mapping[str, str]) -> Parameters:
             model=_model(made.get("model")),
             loras=values.loras(_loras(made.get("loras"))),
         )
-    older = parse_object(fields.get("sd-metadata"))
+    older = object_of(known.get("sd-metadata"))
     if made := object_of(older.get("image")):
         prompt = made.get("prompt")
         if isinstance(prompt, list):
