@@ -95,3 +95,24 @@ def test_smart_labels_put_what_varies_into_cells_and_the_rest_above_them(
         header = layout.header_box
         corners = (header.x, header.y, header.x + header.width, header.y + header.height)
         assert image.convert("RGB").crop(corners).getcolors(1) is None, "something is drawn"
+
+
+def test_a_plot_and_an_order_are_made_of_what_the_files_say(client: Client, tmp_path: Path) -> None:
+    known = {"a.png": ("Euler a", 10), "b.png": ("DDIM", 10), "c.png": ("Euler a", 9.5)}
+    for name, (sampler, cfg) in known.items():
+        infotext = f"an owl\nSteps: 20, Sampler: {sampler}, CFG scale: {cfg}, Seed: 4"
+        (tmp_path / name).write_bytes(png(parameters=infotext))
+    files = [tmp_path / name for name in known]
+    plot = JobSpec.model_validate({"axes": {"rows_by": "sampler", "cols_by": "cfg"}})
+    for spec in (plot, JobSpec(axes="auto", stack_duplicates=True)):
+        job = client.jobs.wait(client.jobs.create(files, spec).id, timeout=300)
+        assert job.status == "succeeded", job.error
+        manifest = client.jobs.manifest(job.id)
+        assert manifest.axes is not None
+        values = {manifest.axes.rows.values, manifest.axes.cols.values}
+        assert values == {("DDIM", "Euler a"), ("9.5", "10")}
+        assert len({(image.row, image.col) for image in manifest.images}) == 3
+    job = client.jobs.create(files, JobSpec(sort="column:cfg", rows=1))
+    job = client.jobs.wait(job.id, timeout=300)
+    assert job.status == "succeeded", job.error
+    assert [image.col for image in client.jobs.manifest(job.id).images] == [1, 2, 0]

@@ -216,6 +216,24 @@ def test_a_plot_shows_each_image_at_its_values_and_marks_the_gaps(tmp_path: Path
     assert all(cut(image, header.box).getcolors(1) is None for header in layout.headers)
 
 
+@pytest.mark.parametrize("label_position", LabelPosition)
+def test_each_header_of_a_plot_is_that_of_its_row_or_column(
+    tmp_path: Path, label_position: LabelPosition
+) -> None:
+    known = [{"s": s, "t": t} for s in ("iii", "mmm") for t in ("ii", "mm")]
+    picture = encoded(Image.new("RGB", (64, 48)))
+    entries = [entry(picture, metadata=metadata) for metadata in known]
+    fields = {"axes": {"rows_by": "s", "cols_by": "t"}, "label_position": label_position}
+    sheet = rendered(tmp_path, entries, **fields)
+    spec = JobSpec.model_validate({"cell_size": (64, 48), "margin": 7, "font_size": 10, **fields})
+    plan = arrange(spec, entries, threads=1, stop=lambda: False).axes
+    widths: dict[str, int] = {}
+    for header in planned(sheet, spec, plan).headers:
+        left, _, right, _ = ImageChops.invert(cut(page(sheet), header.box)).getbbox() or (0,) * 4
+        widths[header.text] = right - left
+    assert 0 < widths["ii"] < widths["iii"] < widths["mm"] < widths["mmm"]
+
+
 def test_auto_without_a_grid_makes_a_plain_sheet_and_says_so(tmp_path: Path) -> None:
     sheet = rendered(tmp_path, plain(4), axes="auto")
     assert sheet.manifest.axes is None

@@ -95,6 +95,10 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     assert len(document.texts_of("script")) == 2, "the manifest and the viewer's own"
     assert not [name for _, attrs in document.elements for name in attrs if name.startswith("on")]
     assert document.texts_of("figcaption") == [HOSTILE, HOSTILE]
+    buttons = [attrs for tag, attrs in document.elements if tag == "button" and "title" in attrs]
+    assert buttons == [{"type": "button", "title": HOSTILE + ".png"}] * 2
+    pictures = [attrs for tag, attrs in document.elements if tag == "img" and "src" in attrs]
+    assert [picture["alt"] for picture in pictures] == [HOSTILE, HOSTILE]
     assert document.texts_of("h1") == document.texts_of("title") == [HOSTILE]
     embedded = json.loads(document.texts_of("script")[0])
     assert embedded["images"][0]["metadata"] == {HOSTILE: HOSTILE}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from shared.settings import get_settings
 from worker.pipeline import font_files
@@ -62,6 +63,22 @@ def test_every_line_runs_as_its_paragraph_does() -> None:
     assert all(is_right_to_left(line) for line in lines)
     assert any(line.startswith(RIGHT_TO_LEFT_MARK) for line in lines)
     assert " ".join(line.removeprefix(RIGHT_TO_LEFT_MARK) for line in lines) == paragraph.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [("\u05d0\u05d1 WW", "WW"), ("WW \u05d0\u05d1", "WW"), ("\u05d0\u05d1 42", "42")],
+    ids=["latin in hebrew", "hebrew in latin", "number in hebrew"],
+)
+def test_a_line_is_drawn_in_the_order_in_which_it_is_seen(text: str, first: str) -> None:
+    """Whichever font has the Hebrew letters, be it as boxes: what stands leftmost is Latin."""
+
+    def beginning(text: str) -> bytes:
+        image = Image.new("RGB", (200, 40))
+        FACE.draw(image, 4, 28, text, (255, 255, 255))
+        return image.crop((0, 0, 4 + int(FACE.width(first)), 40)).tobytes()
+
+    assert beginning(text) == beginning(first)
 
 
 def test_a_mark_of_direction_has_no_width() -> None:

@@ -187,10 +187,16 @@ def doubling(length: int) -> Graph:
     return graph | {"sampler": node("KSampler", positive=["0", 0], seed=1)}
 
 
+def nested_texts(length: int) -> Graph:
+    graph = {str(n): node("X", text_a=[n + 1, 0]) for n in range(length)}
+    return graph | {"sampler": node("KSampler", positive=["0", 0], seed=1)}
+
+
 @pytest.mark.parametrize(
     "graph",
     [
         chain(1_900),
+        nested_texts(1_900),
         chain(12_000),
         doubling(60),
         {"1": node("K", positive=["1", 0], seed=1, **{f"a{n}": ["1", 0] for n in range(100_000)})},
@@ -199,13 +205,19 @@ def doubling(length: int) -> Graph:
             for n in range(1_999)
         },
     ],
-    ids=["long", "too long", "doubling", "wide", "samplers"],
+    ids=["long", "texts", "too long", "doubling", "wide", "samplers"],
 )
 def test_large_graphs_are_walked_soon(graph: Graph) -> None:
     text = json.dumps(graph)
     with soon():
         found = interpret({"prompt": text})
     assert len(str(found)) < 30_000
+
+
+def test_a_graph_larger_than_anybody_draws_is_not_read() -> None:
+    beside = {f"note {n}": node("Note") for n in range(2_000)}
+    assert interpret({"prompt": json.dumps(classic_graph())})["seed"]
+    assert interpret({"prompt": json.dumps(classic_graph() | beside)}) == {}
 
 
 @pytest.mark.parametrize(
