@@ -113,6 +113,17 @@ def test_a_plot_is_made_of_what_the_files_say(exported: Exported) -> None:
     assert len(set(places(found).values())) == 4
 
 
+def test_what_all_files_say_stands_once_above_them(exported: Exported) -> None:
+    for seed in (1, 2):
+        made_by_a1111(f"{seed}.png", Seed=seed, Sampler="DDIM")
+    manifest = exported("--labels", "auto", "--rows", "1", "--margin", "10")
+    assert manifest.header == "steps 20 · DDIM · A1111\na fox"
+    assert [image.label for image in manifest.images] == ["seed 1", "seed 2"]
+    with Image.open("sheet.png") as sheet:
+        above = sheet.convert("RGB").crop((0, 0, sheet.width, manifest.images[0].cell.y))
+    assert brightest(above) - darkest(above) > 100
+
+
 def test_a_column_of_the_files_sorts_them(exported: Exported) -> None:
     for name, seed in (("a.png", 100), ("b.jpg", 9), ("c.webp", 20)):
         made_by_a1111(name, Seed=seed)

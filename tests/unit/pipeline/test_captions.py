@@ -14,6 +14,7 @@ from tests.unit.pipeline.sheets import (
     brightest,
     cut,
     drawn_outside,
+    encoded,
     entry,
     is_plain,
     page,
@@ -59,6 +60,25 @@ def test_a_band_has_room_for_the_lines_of_the_longest_label_and_no_more(
     height = lines * line_height(10) + 2 * text_padding(10)
     assert [placed.cell.height for placed in sheet.manifest.images] == [48 + height] * 2
     assert page(sheet).height == 2 * 7 + 48 + height
+
+
+@pytest.mark.parametrize("label_position", [LabelPosition.BAND, LabelPosition.OVERLAY])
+@pytest.mark.parametrize("label", ["HHHH", "HHHH\nHH", "HH\nHHHH"])
+def test_a_label_stands_in_the_middle_right_below_its_picture_and_whole(
+    tmp_path: Path, label_position: LabelPosition, label: str
+) -> None:
+    black = [entry(encoded(Image.new("RGB", (200, 160))), label=label)]
+    look = {"font_size": 20, "cell_size": (200, 160), "label_position": label_position}
+    sheet = rendered(tmp_path, black, background="#000000", **look)
+    cell = cut(page(sheet), sheet.manifest.images[0].cell)
+    left, top, right, bottom = cell.getbbox() or (0, 0, 0, 0)
+    lines = label.count("\n") + 1
+    begins = 160 if label_position is LabelPosition.BAND else 160 - lines * line_height(20)
+    assert abs((left + right) - cell.width) <= 4
+    assert begins < top < begins + line_height(20) / 2 + text_padding(20) / 2
+    assert bottom <= cell.height - text_padding(20) / 2
+    capital = 0.714 * 20  # over the font size, as Noto Sans has it
+    assert bottom - top == pytest.approx((lines - 1) * line_height(20) + capital, abs=2)
 
 
 def test_short_labels_make_pages_lower_but_no_other_grid(tmp_path: Path) -> None:
