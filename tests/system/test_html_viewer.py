@@ -93,7 +93,7 @@ def test_a_plot_keeps_its_headers_until_it_is_sorted(page: Page, tmp_path: Path)
     ]
     axes = {"rows_by": "sampler", "cols_by": "cfg"}
     opened(page, tmp_path, entries, axes=axes, cell_size=(120, 60))
-    headers = page.locator(".axis:visible")
+    headers = page.locator(".axis:not(.gap):visible")
     expect(headers).to_have_text(
         ["cfg 3", "cfg 7", "sampler a", "sampler b", "cfg 3", "cfg 7", "sampler b"]
     )
@@ -104,10 +104,41 @@ def test_a_plot_keeps_its_headers_until_it_is_sorted(page: Page, tmp_path: Path)
     assert middles[5] == middles[6] == pytest.approx(middles[1], abs=1)
     tops = [box["y"] for box in owls if box]
     assert tops[0] == tops[1] < tops[2]
+    gaps = page.locator(".gap:visible")
+    expect(gaps).to_have_count(2)
+    gap, above = gaps.first.bounding_box(), owls[0]
+    assert gap
+    assert above
+    assert (gap["x"], gap["width"]) == pytest.approx((above["x"], above["width"]), abs=1)
+    assert gap["y"] == pytest.approx(tops[2], abs=1)
+    beside = headers.filter(has_text="sampler a").bounding_box()
+    picture = page.locator("figure", has_text="label 0").locator("img").bounding_box()
+    assert beside
+    assert picture
+    middle = beside["y"] + beside["height"] / 2
+    assert middle == pytest.approx(picture["y"] + picture["height"] / 2, abs=1)
     page.locator("#sort").select_option("label")
     expect(headers).to_have_count(0)
+    expect(gaps).to_have_count(0)
     page.locator("#sort").select_option("sheet")
     expect(headers).to_have_count(7)
+
+
+def test_a_long_line_of_a_label_is_cut_and_the_short_ones_stay(page: Page, tmp_path: Path) -> None:
+    long = "prompt: " + "a wide shot of an astronaut before the flag " * 9
+    texts = [f"{long}\nseed: 7\ncfg: 4", "prompt: a fox\nseed: 8\ncfg: 4", ""]
+    entries = [entry(striped(), f"{n}.png", text) for n, text in enumerate(texts)]
+    opened(page, tmp_path, entries, labels=("prompt", "seed", "cfg"), cell_size=(256, 128))
+    lines = page.locator("figure").first.locator("span")
+    expect(lines).to_have_count(3)
+    cut = lines.evaluate_all("all => all.map(it => it.scrollHeight > it.clientHeight + 1)")
+    assert cut == [True, False, False]
+    boxes = [line.bounding_box() for line in lines.all()]
+    heights = [round(box["height"] / boxes[2]["height"]) for box in boxes if box and boxes[2]]
+    assert heights == [2, 1, 1]
+    figures = page.locator("figure")
+    pictures = [figures.nth(n).locator("img").bounding_box() for n in range(3)]
+    assert len({round(box["y"] + box["height"]) for box in pictures if box}) == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

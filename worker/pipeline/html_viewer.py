@@ -16,10 +16,11 @@ from typing import TextIO
 from PIL import Image
 
 from shared.job_spec import JobSpec
+from shared.layout import caption_lines
 from shared.schemas import Manifest, ManifestImage
 from worker.pipeline.manifest_text import KEYWORD, MAX_DOCUMENT_BYTES, manifest_text
 from worker.pipeline.sheet_writer import RenderedPage, SheetWriter, reading_order
-from worker.pipeline.typography import clean_text
+from worker.pipeline.typography import ELLIPSIS, clean_text
 
 ASSETS = resources.files("worker.pipeline") / "viewer"
 THREADS = 2
@@ -47,7 +48,7 @@ class HtmlWriter(SheetWriter):
         shown = reading_order(manifest)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="encode") as pool:
             for image, uri in zip(shown, pool.map(data_uri, shown), strict=True):
-                self._file.write(_figure(image, uri))
+                self._file.write(_figure(image, uri, caption_lines(self.spec)))
 
     def finish(self, manifest: Manifest) -> tuple[RenderedPage, ...]:
         text, is_trimmed = manifest_text(manifest, MAX_DOCUMENT_BYTES)
@@ -89,13 +90,18 @@ def in_script(json_text: str) -> str:
     return json_text.replace("<", "\\u003c")
 
 
-def _figure(image: ManifestImage, uri: str) -> str:
+def _figure(image: ManifestImage, uri: str, most_lines: int) -> str:
+    """With its label's lines one by one, so that each is cut on its own where it is too long."""
     name, label = html.escape(clean_text(image.name)), html.escape(clean_text(image.label))
+    lines = label.split("\n") if label else []
+    if len(lines) > most_lines:
+        lines = [*lines[: most_lines - 1], lines[most_lines - 1] + ELLIPSIS]
+    caption = "".join(f"<span>{line}</span>" for line in lines)
     box = image.picture or image.cell
     return (
         f'<figure data-index="{image.index}"><button type="button" title="{name}">'
         f'<img src="{uri}" width="{box.width}" height="{box.height}" alt="{label}" loading="lazy">'
-        f"</button><figcaption>{label}</figcaption></figure>\n"
+        f"</button><figcaption>{caption}</figcaption></figure>\n"
     )
 
 

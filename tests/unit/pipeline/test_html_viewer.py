@@ -53,6 +53,17 @@ def read(sheet: RenderedSheet) -> Document:
     return Document(file.path.read_text(encoding="utf-8"))
 
 
+def captions(document: Document) -> list[str]:
+    """All lines below pictures."""
+    lines: list[str] = []
+    is_below = False
+    for (tag, _), text in zip(document.elements, document.texts, strict=True):
+        is_below = tag == "figcaption" or (is_below and tag == "span")
+        if is_below and tag == "span":
+            lines.append(text)
+    return lines
+
+
 def test_one_file_holds_the_pictures_of_all_pages(tmp_path: Path) -> None:
     sheet = rendered(tmp_path, plain(5), rows=1, cols=2, format="html", resize_mode="fill")
     document = read(sheet)
@@ -94,7 +105,7 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     assert {tag for tag, _ in document.elements} <= OWN_ELEMENTS
     assert len(document.texts_of("script")) == 2, "the manifest and the viewer's own"
     assert not [name for _, attrs in document.elements for name in attrs if name.startswith("on")]
-    assert document.texts_of("figcaption") == [HOSTILE, HOSTILE]
+    assert captions(document) == [HOSTILE, HOSTILE]
     buttons = [attrs for tag, attrs in document.elements if tag == "button" and "title" in attrs]
     assert buttons == [{"type": "button", "title": HOSTILE + ".png"}] * 2
     pictures = [attrs for tag, attrs in document.elements if tag == "img" and "src" in attrs]
@@ -132,4 +143,13 @@ def test_an_overlaid_label_stands_beside_the_picture_only(tmp_path: Path) -> Non
     with Image.open(io.BytesIO(data)) as picture:
         spread = [high - low for low, high in picture.convert("RGB").getextrema()]  # type: ignore[misc]
     assert max(spread) < 8, "one plain colour, as the picture is"
-    assert document.texts_of("figcaption") == ["a label"]
+    assert captions(document) == ["a label"]
+
+
+def test_a_label_has_as_many_lines_as_it_would_have_on_a_sheet(tmp_path: Path) -> None:
+    entries = plain(2, label="seed: 7\ncfg: 4\nsteps: 20")
+    document = read(rendered(tmp_path, entries[:1], format="html", labels=("seed", "cfg", "steps")))
+    assert captions(document) == ["seed: 7", "cfg: 4", "steps: 20"]
+    document = read(rendered(tmp_path, entries[:1], format="html"))
+    assert captions(document) == ["seed: 7", "cfg: 4…"]
+    assert captions(read(rendered(tmp_path, plain(1, label=""), format="html"))) == []

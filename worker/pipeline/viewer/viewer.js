@@ -46,11 +46,23 @@ function plotted({ rows, cols }) {
       const value = page === 1 ? rows.values[row] : here.map((f) => known(f, rows.column)).find(Boolean);
       if (rows.column) places.push([header("row", rows.column, value), line + row, 1]);
       for (const figure of here) places.push([figure, line + row, imageOf(figure).col + 2]);
+      if (rows.column && cols.column) {
+        const taken = new Set(here.map((figure) => imageOf(figure).col));
+        for (let col = 0; col < cols.values.length; col += 1) {
+          if (!taken.has(col)) places.push([label("gap", "–"), line + row, col + 2]);
+        }
+      }
     }
     line += height;
   }
   cells.style.setProperty("--columns", manifest.cols);
   return places;
+}
+
+// A row of the plot has two of the grid, for its pictures and for their labels.
+function gridArea(element, row, column) {
+  const rows = element.matches(".row, .gap") ? 1 : 2;
+  return `${2 * row - 1} / ${column} / span ${rows}`;
 }
 
 function known(figure, column) {
@@ -59,9 +71,13 @@ function known(figure, column) {
 }
 
 function header(kind, column, value) {
+  return label(kind, value === undefined || value === `no ${column}` ? value ?? "" : `${column} ${value}`);
+}
+
+function label(kind, text) {
   const element = document.createElement("p");
   element.className = `axis ${kind}`;
-  element.textContent = value === undefined || value === `no ${column}` ? value ?? "" : `${column} ${value}`;
+  element.textContent = text;
   return element;
 }
 
@@ -72,7 +88,7 @@ function arrange() {
   cells.classList.toggle("plot", isPlot);
   for (const [element, row, column] of plot) {
     if (element.matches(".axis")) element.hidden = !isPlot;
-    element.style.gridArea = isPlot ? `${row} / ${column}` : "";
+    element.style.gridArea = isPlot ? gridArea(element, row, column) : "";
   }
   const order = orders[find("sort").value];
   const words = find("search").value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
