@@ -55,15 +55,22 @@ class CaptionService:
         self._redis = Redis.from_url(settings.redis_url, decode_responses=True)
 
     def caption_memory(self) -> int:
-        """Bytes of the captioning worker in memory now."""
-        status = Path(f"/proc/{self._supervisor.pids['caption']}/status").read_text()
-        return next(int(row.split()[1]) * 1024 for row in status.splitlines() if "VmRSS" in row)
+        """Bytes of the captioning worker in memory now, and of the processes that see for it; what
+        they share counts once."""
+        rows = [
+            row
+            for process in _tree(self._supervisor.pids["caption"])
+            for row in (process / "smaps_rollup").read_text().splitlines()
+        ]
+        return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
 
     def caption_cpu(self) -> float:
-        """Seconds of processor time that the captioning worker has spent."""
-        stat = Path(f"/proc/{self._supervisor.pids['caption']}/stat").read_text()
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Seconds of processor time that the captioning worker and those processes have spent."""
+        stats = [
+            (process / "stat").read_text() for process in _tree(self._supervisor.pids["caption"])
+        ]
+        spent = [stat.rpartition(")")[2].split()[11:13] for stat in stats]
+        return sum(int(user) + int(system) for user, system in spent) / os.sysconf("SC_CLK_TCK")
 
     def submit(self, jobs: Sequence[Sequence[Path]], spec: JobSpec) -> list[str]:
         """A job for each row of pictures; its id. Every picture counts as one never seen."""
@@ -176,6 +183,13 @@ def _worker(queue: str, environment: Mapping[str, str], *options: str) -> Comman
     arguments = ("-m", "celery", "--quiet", "--app=worker.app", "worker", f"--queues={queue}")
     quiet = (f"--hostname={queue}@%h", "--without-gossip", "--without-mingle", "--loglevel=WARNING")
     return Command(queue, (sys.executable, *arguments, *quiet, *options), environment)
+
+
+def _tree(pid: int) -> list[Path]:
+    """A process and its descendants, each as its folder in /proc."""
+    process = Path(f"/proc/{pid}")
+    children = (process / "task" / str(pid) / "children").read_text().split()
+    return [process, *(found for child in children for found in _tree(int(child)))]
 
 
 def _await_workers(settings: Settings, wanted: set[WorkerKind]) -> None:

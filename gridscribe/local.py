@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, BinaryIO
 from gridscribe.image_files import InputError
 from gridscribe.sheet_files import page_path, written_whole
 from shared.csv_labels import CsvMatch, check_columns, match_rows, parse_csv
-from shared.errors import UnreadableImageError
 from shared.job_spec import JobSpec
 from shared.parameters import Parameters
 from shared.schemas import ImageCaption, Manifest, Stage
@@ -128,7 +127,6 @@ def caption_images(
     """
     from worker.caption_requests import caption_request
     from worker.captioning.wording import Wording
-    from worker.pipeline.pictures import open_picture
 
     requests = {
         index: request
@@ -136,7 +134,6 @@ def caption_images(
         if (request := caption_request(spec, image, embedded[index]))
     }
     Wording.of(spec).terms(Settings().vocabularies_dir)  # refuses an unknown one once, for all
-    side = captioning.input_size
     captions: dict[int, ImageCaption] = {}
     in_flight: deque[tuple[int, Future[ImageCaption]]] = deque()
 
@@ -146,14 +143,7 @@ def caption_images(
         on_progress(Stage.CAPTIONING, len(captions), len(requests))
 
     for index, request in requests.items():
-        try:
-            with images[index].open() as file:
-                # One thread decodes, and the model needs no lock.
-                picture = open_picture(file, (side, side), hold_lock=True)
-        except UnreadableImageError as error:
-            captions[index] = ImageCaption(reason=f"the picture cannot be read: {error}")
-            continue
-        in_flight.append((index, captioning.submit(picture, request)))
+        in_flight.append((index, captioning.submit_file(images[index].path, request)))
         if len(in_flight) >= _PICTURES_IN_FLIGHT:
             take_oldest()
     while in_flight:

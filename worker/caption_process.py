@@ -1,24 +1,20 @@
-"""What all threads of a captioning worker share: the model, and the turns to decode for it."""
+"""What all threads of a captioning worker share: the model."""
 
+import sys
+from dataclasses import replace
 from functools import cache
 
 from shared.settings import MEBIBYTE, Settings, get_settings
 from worker.captioning.captioning import Captioning, CaptioningConfig
-from worker.captioning.cores import available_cores
 from worker.captioning.engine import Engine
-from worker.captioning.turns import Turns
 
 
 @cache
 def get_captioning() -> Captioning:
     """The process's model; `load()` it before the first unit."""
-    return Captioning(captioning_config(get_settings()))
-
-
-@cache
-def get_decoding() -> Turns:
-    """A place for each core: more threads would only take them from the model."""
-    return Turns(get_settings().clip_threads or available_cores())
+    # Only Linux forks safely what has loaded torch.
+    in_processes = sys.platform == "linux"
+    return Captioning(replace(captioning_config(get_settings()), in_processes=in_processes))
 
 
 def captioning_config(settings: Settings) -> CaptioningConfig:

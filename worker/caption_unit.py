@@ -1,11 +1,9 @@
-"""One chunk of images: decode here, in turns with other jobs, let the shared model caption them,
-commit."""
+"""One chunk of images: let the shared model caption them, in turns with other jobs, commit."""
 
 import logging
 from concurrent.futures import Future, wait
 from itertools import count
 
-from shared.errors import UnreadableImageError
 from shared.failpoints import failpoint
 from shared.job_lifecycle import CaptionWork, Commit
 from shared.schemas import ImageCaption
@@ -13,17 +11,15 @@ from shared.work_units import Ticket
 from worker.backend import Backend
 from worker.caption_requests import caption_request
 from worker.captioning.captioning import Captioning
-from worker.captioning.turns import Turns
 from worker.failed_attempts import give_back
 from worker.lease import Lease
 from worker.messages import drop_stale
 from worker.pipeline.metadata.embedded import read_metadata
-from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_picture
 
 logger = logging.getLogger(__name__)
 
 MOST_AHEAD = 4
-"""Decoded pictures of one unit that may wait for the model: they bound what a worker holds."""
+"""Pictures of one unit that may wait for the model: they bound what a worker holds."""
 
 _beginnings = count()
 """Numbers the units of this process as they begin."""
@@ -35,7 +31,7 @@ _LOOK_UP_SECONDS = 0.5
 """How often one that waits for the model asks whether it should go on."""
 
 
-def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, ticket: Ticket) -> None:
+def caption_unit(backend: Backend, captioning: Captioning, ticket: Ticket) -> None:
     """Do one attempt at a caption unit; a stale ticket is dropped."""
     lifecycle = backend.lifecycle
     work = lifecycle.start_captions(ticket)
@@ -44,7 +40,7 @@ def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, tick
         return
     try:
         with backend.leases.keep(ticket) as lease:
-            captions = _caption(backend, captioning, decoding, work, lease)
+            captions = _caption(backend, captioning, work, lease)
             failpoint("caption.before_commit")
         if captions is None:
             lifecycle.yield_unit(ticket)
@@ -60,12 +56,10 @@ def caption_unit(backend: Backend, captioning: Captioning, decoding: Turns, tick
 
 
 def _caption(
-    backend: Backend, captioning: Captioning, decoding: Turns, work: CaptionWork, lease: Lease
+    backend: Backend, captioning: Captioning, work: CaptionWork, lease: Lease
 ) -> list[ImageCaption] | None:
     """One caption an image, or None when the lease ended first."""
-    side = captioning.input_size
     owner, began = lease.ticket.job_id, next(_beginnings)
-    hold_lock = decoding.places <= MOST_LOCKING_THREADS
     futures: list[Future[ImageCaption]] = []
     for image in work.images:
         if lease.ended():
@@ -80,16 +74,17 @@ def _caption(
                 futures.append(_ready(known))
                 continue
             wait(futures[: 1 - MOST_AHEAD])
-            try:
+            file.seek(0)
+            future = captioning.submit_file(
+                backend.storage.local_path(image.key) or file,
+                request,
+                content=image.sha256,
+                owner=owner,
                 # A job's chunks end one after another, so that the next one comes while others
                 # are at work; at the same pace they would all end at once.
-                with decoding.taken(owner, rank=began):
-                    picture = open_picture(file, (side, side), hold_lock=hold_lock)
-            except UnreadableImageError as error:
-                reason = f"the picture cannot be read: {error}"
-                futures.append(_ready(ImageCaption(reason=reason)))
-                continue
-        futures.append(captioning.submit(picture, request, content=image.sha256, owner=owner))
+                rank=began,
+            )
+            futures.append(future)
     captions: list[ImageCaption] = []
     for future in futures:
         while not wait([future], _LOOK_UP_SECONDS).done:

@@ -20,11 +20,11 @@ def register_tasks(app: Celery) -> None:
         if ticket is None:
             return
         # Torch comes in with these, and only captioning workers have it.
-        from worker.caption_process import get_captioning, get_decoding
+        from worker.caption_process import get_captioning
         from worker.caption_unit import caption_unit
 
         with bound(job_id=ticket.job_id):
-            caption_unit(backend, get_captioning(), get_decoding(), ticket)
+            caption_unit(backend, get_captioning(), ticket)
 
     @app.task(name=TASK_NAMES[WorkerKind.COMPOSE])
     def compose(**content: object) -> None:

@@ -1,5 +1,6 @@
 """Waiting, following, retrying and deleting while the service's own workers do the work."""
 
+import io
 import os
 import signal
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from gridscribe.client import ApiError, Client
 from gridscribe.devstack import DevStack
@@ -17,6 +19,16 @@ from tests.fixtures.waiting import wait_until
 
 PHOTOS = sorted((Path(__file__).parents[2] / "gridscribe" / "samples").glob("*.jpg"))
 SPEC = JobSpec(use_clip=True, cell_size=(64, 64))
+
+
+def never_seen(count: int) -> list[tuple[str, bytes]]:
+    """Pictures that the cache of earlier ones does not hold."""
+    pictures = []
+    for number in range(count):
+        file = io.BytesIO()
+        Image.effect_noise((320, 240), 60).save(file, "PNG")
+        pictures.append((f"noise-{number}.png", file.getvalue()))
+    return pictures
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +50,7 @@ def test_one_request_brings_the_finished_job(stack: DevStack) -> None:
 
 
 def test_a_job_is_followed_stage_by_stage(client: Client) -> None:
-    job = client.jobs.create(PHOTOS, SPEC)
+    job = client.jobs.create(never_seen(60), SPEC)  # or captions may be there before who follows
     updates = list(client.jobs.events(job.id))
     order = list(Stage)
     stages = [order.index(update.progress.stage) for update in updates]

@@ -5,19 +5,20 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any, TypeVar
 
 from shared.counters import process_counters
 from shared.failpoints import failpoint
-from worker.captioning.captioner import Captioner, FloatArray, OutOfDeviceMemory
-from worker.captioning.cores import step_back
+from worker.captioning.captioner import FloatArray, OutOfDeviceMemory
+from worker.captioning.encoder import Encoder
 from worker.captioning.round_robin import Newcomers, RoundRobin
 
 logger = logging.getLogger(__name__)
+
+InputT = TypeVar("InputT")
 
 SMALLER_BATCH_SECONDS = 300.0
 """How long a size that ran out of memory is avoided: other users of the device come and go."""
@@ -30,16 +31,16 @@ def end_process() -> None:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    captioner: Captioner
-    pixels: FloatArray
+    encoder: Encoder[Any]
+    image: object
     future: Future[FloatArray]
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """What waits for one model."""
+    """What waits for one encoder."""
 
-    captioner: Captioner
+    encoder: Encoder[Any]
     waiting: RoundRobin[_Waiting]
     since: float = 0.0
     """When the first of those came that wait now, or the latest batch left."""
@@ -47,13 +48,14 @@ class _Line:
 
     @property
     def has_turn(self) -> bool:
-        return len(self.waiting) > 0 and self.running < self.captioner.streams
+        return len(self.waiting) > 0 and self.running < self.encoder.streams
 
 
 class Batcher:
-    """Models take turns, and so do the owners of the images for each; an owner's own stay in order.
+    """Encoders take turns, and so do the owners of the images for each; of an owner's own those of
+    least rank come first, and of these the first to come.
 
-    There are as many inference threads as the model with most `streams` can use.
+    There are as many inference threads as the encoder with most `streams` can use.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Batcher:
         on_hang: Callable[[], None] = end_process,
         smaller_batch_seconds: float = SMALLER_BATCH_SECONDS,
     ) -> None:
-        """A batch holds at most `max_batch` images and no more than the model's `best_batch`. It
+        """A batch holds at most `max_batch` images and no more than the encoder's `best_batch`. It
         leaves when it is full or `wait_seconds` after its first image came.
 
         One that runs for more than `timeout_seconds` calls `on_hang`, from another thread.
@@ -84,20 +86,23 @@ class Batcher:
         self._threads: list[threading.Thread] = []
 
     def submit(
-        self, captioner: Captioner, pixels: FloatArray, owner: Hashable = None
+        self, encoder: Encoder[InputT], image: InputT, owner: Hashable = None, rank: int = 0
     ) -> Future[FloatArray]:
-        """(3, H, W) to a future of (D,); cancel it to give up. Raises RuntimeError once closed."""
-        item = _Waiting(captioner, pixels, Future())
+        """An image, as the encoder takes it, to a future of (D,); cancel it to give up.
+
+        Raises RuntimeError once closed.
+        """
+        item = _Waiting(encoder, image, Future())
         with self._changed:
             if self._closed:
                 raise RuntimeError("captioning is shut down; no image can be submitted any more")
-            if id(captioner) not in self._lines:
-                self._lines[id(captioner)] = _Line(captioner, RoundRobin(self._newcomers))
-            line = self._lines[id(captioner)]
+            if id(encoder) not in self._lines:
+                self._lines[id(encoder)] = _Line(encoder, RoundRobin(self._newcomers))
+            line = self._lines[id(encoder)]
             if not line.waiting:
                 line.since = time.monotonic()
-            line.waiting.push(owner, item)
-            if len(self._threads) < captioner.streams:
+            line.waiting.push(owner, item, rank)
+            if len(self._threads) < encoder.streams:
                 self._start_thread()
             self._changed.notify()
         return item.future
@@ -122,7 +127,6 @@ class Batcher:
         self._threads[-1].start()
 
     def _run(self) -> None:
-        step_back()
         while (taken := self._next_batch()) is not None:
             line, batch = taken
             running = [item for item in batch if item.future.set_running_or_notify_cancel()]
@@ -140,7 +144,7 @@ class Batcher:
                 if line is None:
                     self._changed.wait()
                     continue
-                limit = self._batch_limit(line.captioner)
+                limit = self._batch_limit(line.encoder)
                 rest = line.since + self._wait_seconds - time.monotonic()
                 if len(line.waiting) < limit and rest > 0:
                     self._changed.wait(rest)
@@ -150,11 +154,11 @@ class Batcher:
 
     def _take(self, line: _Line, limit: int) -> list[_Waiting]:
         # Streams that are free share what there is: two halves are done sooner than the whole.
-        share = -(-len(line.waiting) // (line.captioner.streams - line.running))
+        share = -(-len(line.waiting) // (line.encoder.streams - line.running))
         batch = line.waiting.pop_some(min(limit, share))
         line.since = time.monotonic()
         line.running += 1
-        self._lines.move_to_end(id(line.captioner))
+        self._lines.move_to_end(id(line.encoder))
         self._changed.notify()  # what is left may be another thread's turn
         return batch
 
@@ -162,10 +166,10 @@ class Batcher:
         with self._changed:
             line.running -= 1
             if not line.running and not line.waiting:
-                self._lines.pop(id(line.captioner), None)  # or a model that was let go would stay
+                self._lines.pop(id(line.encoder), None)  # or a model that was let go would stay
 
-    def _batch_limit(self, captioner: Captioner) -> int:
-        limit = min(self._max_batch, captioner.best_batch or self._max_batch)
+    def _batch_limit(self, encoder: Encoder[Any]) -> int:
+        limit = min(self._max_batch, encoder.best_batch or self._max_batch)
         if time.monotonic() < self._smaller_until:
             return min(limit, self._smaller_batch)
         return limit
@@ -179,23 +183,26 @@ class Batcher:
             failure = error
         else:
             for item, feature in zip(items, features, strict=True):
-                item.future.set_result(feature)
+                if isinstance(feature, Exception):
+                    item.future.set_exception(feature)
+                else:
+                    item.future.set_result(feature)
             return
         # Its frames would keep the failed batch alive in the very memory that the next try needs.
         failure.__traceback__ = None
         self._recover(items, failure)
 
-    def _watched(self, items: list[_Waiting]) -> FloatArray:
+    def _watched(self, items: list[_Waiting]) -> Sequence[FloatArray | Exception]:
         watchdog = threading.Timer(self._timeout_seconds, self._hang, [len(items)])
         watchdog.daemon = True
         watchdog.start()
         try:
             failpoint("caption.infer")
-            features = items[0].captioner.encode_images(np.stack([item.pixels for item in items]))
+            features = items[0].encoder.encode([item.image for item in items])
         finally:
             watchdog.cancel()
-        if features.ndim != 2 or len(features) != len(items):
-            raise ValueError(f"{len(items)} images gave features of shape {features.shape}")
+        if len(features) != len(items):
+            raise ValueError(f"{len(items)} images gave {len(features)} features")
         return features
 
     def _hang(self, size: int) -> None:
@@ -226,7 +233,7 @@ class Batcher:
             self._smaller_until = time.monotonic() + self._smaller_batch_seconds
             for start in range(0, len(items), half):
                 self._encode(items[start : start + half])
-        elif items[0].captioner.move_to_cpu():
+        elif items[0].encoder.move_to_cpu():
             logger.warning("no device memory for even one image: the model goes on on the CPU")
             self._smaller_until = 0.0
             self._encode(items)

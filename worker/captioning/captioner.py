@@ -80,6 +80,10 @@ class Captioner(Protocol):
     def uses_templates(self) -> bool:
         """False for a text encoder that wants bare names."""
 
+    @property
+    def forks(self) -> bool:
+        """Whether a process that holds it may be forked: it runs no threads of its own there."""
+
     def preprocess(self, picture: Image.Image) -> FloatArray:
         """A picture of any mode and size as (3, H, W). Called from many threads."""
 
@@ -92,6 +96,9 @@ class Captioner(Protocol):
 
     def release_texts(self) -> None:
         """Lets go of the part that reads, until texts are encoded again. From any thread."""
+
+    def release_images(self) -> None:
+        """Lets go of the part that sees, for good: other processes do that."""
 
     @property
     def memory_bytes(self) -> int:

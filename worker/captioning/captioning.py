@@ -1,28 +1,36 @@
 """Captions pictures for many callers with one warm model, and says so where it cannot."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from shared.errors import GridscribeError
+from shared.errors import GridscribeError, UnreadableImageError
 from shared.schemas import ImageCaption
 from shared.settings import MEBIBYTE
 from worker.captioning.batcher import Batcher, end_process
-from worker.captioning.captioner import FloatArray, ModelUnavailable
+from worker.captioning.captioner import Captioner, FloatArray, ModelUnavailable
 from worker.captioning.computed_once import ComputedOnce
+from worker.captioning.cores import available_cores
 from worker.captioning.engine import TORCH, Engine
 from worker.captioning.feature_files import FeatureFiles
+from worker.captioning.file_queue import FileQueue
 from worker.captioning.image_features import ImageFeatures, rounded
 from worker.captioning.model_registry import STARTER, ModelRegistry, ServedModel, create_captioner
+from worker.captioning.seeing_processes import SeeingProcesses
 from worker.captioning.text_features import TextFeatures
+from worker.captioning.turns import Turns
 from worker.captioning.wording import Wording
 from worker.captioning.zero_shot import FacetClassifier, caption
 from worker.pipeline.image_features import pack
+from worker.pipeline.pictures import MOST_LOCKING_THREADS, open_picture
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +67,8 @@ class CaptioningConfig:
     batch_timeout_seconds: float
     model_retry_seconds: float
     engine: Engine = TORCH
+    in_processes: bool = False
+    """Let models see in processes of their own, where they can: what lasts gains by it."""
     vocabularies_dir: Path | None = None
     model_memory_bytes: int = 4096 * MEBIBYTE
     text_cache_bytes: int = 256 * MEBIBYTE
@@ -118,12 +128,19 @@ class Captioning:
             ComputedOnce(WORDINGS_IN_MEMORY)
         )
         self._images = ImageFeatures(config.cache_dir, config.image_cache_bytes)
-        self._batcher = Batcher(
+        self._cores = config.threads or available_cores()
+        self._decoding = Turns(self._cores)
+        """A place for each core: more threads would only take them from the model."""
+        create_batcher = partial(
+            Batcher,
             max_batch=config.max_batch,
             wait_seconds=config.batch_wait_ms / 1000,
             timeout_seconds=config.batch_timeout_seconds,
             on_hang=on_hang,
         )
+        self._batcher = create_batcher()
+        self._files = FileQueue(create_batcher, self._cores)
+        self._on_hang = on_hang
 
     def load(self) -> None:
         """Loads and warms up the default model, or what stands in for it; takes seconds.
@@ -150,6 +167,35 @@ class Captioning:
         feature = self._images.get(choice.model.identity, content)
         return None if feature is None else self._caption(choice, request, feature)
 
+    def submit_file(
+        self,
+        file: Path | BinaryIO,
+        request: CaptionRequest,
+        *,
+        content: str | None = None,
+        owner: Hashable = None,
+        rank: int = 0,
+    ) -> Future[ImageCaption]:
+        """Queues a picture's file for the model, where owners take turns; of an owner's own those
+        of least rank are next.
+
+        It is decoded in the calling thread, or beside the model where that has processes of its
+        own. The future is that of `submit`, but raises OSError where the file cannot be read.
+        """
+        choice = self._choose(request.model or self._config.models[0])
+        if choice.model is not None and choice.model.processes is not None:
+            processes = choice.model.processes
+            encode = partial(self._files.submit, processes, file, owner, rank)
+            return self._queue(choice, choice.model, request, content, encode)
+        try:
+            with self._decoding.taken(owner, rank), _opened(file) as opened:
+                # The faster decoder holds the lock, so it pays where few threads decode.
+                hold_lock = self._decoding.places <= MOST_LOCKING_THREADS
+                picture = open_picture(opened, (self.input_size,) * 2, hold_lock=hold_lock)
+        except UnreadableImageError as error:
+            return _done(_unreadable(error))
+        return self.submit(picture, request, content=content, owner=owner)
+
     def submit(
         self,
         picture: Image.Image,
@@ -158,7 +204,8 @@ class Captioning:
         content: str | None = None,
         owner: Hashable = None,
     ) -> Future[ImageCaption]:
-        """Preprocesses in the calling thread and queues for the model, where owners take turns.
+        """Preprocesses in the calling thread and queues for a model of this process, where owners
+        take turns.
 
         The future raises nothing of its own: where there is no caption to be had, it gives one
         without text that says why. Cancel it to give up. The first request for a model other than
@@ -167,18 +214,30 @@ class Captioning:
         RuntimeError once closed.
         """
         choice = self._choose(request.model or self._config.models[0])
-        outcome: Future[ImageCaption] = Future()
         if choice.model is None:
-            outcome.set_result(choice.outcome(ImageCaption()))
-            return outcome
+            return _done(choice.outcome(ImageCaption()))
         model = choice.model
         try:
-            if request.wants_text:
-                self._known(model, request.wording)
             pixels = model.captioner.preprocess(picture)
         except Exception as error:  # noqa: BLE001 # a lazily decoded picture may fail in any way here
-            outcome.set_result(choice.outcome(_failed(model, error)))
-            return outcome
+            return _done(choice.outcome(_failed(model, error)))
+        encode = partial(self._batcher.submit, model.in_process, pixels, owner)
+        return self._queue(choice, model, request, content, encode)
+
+    def _queue(
+        self,
+        choice: "_Choice",
+        model: ServedModel,
+        request: CaptionRequest,
+        content: str | None,
+        encode: Callable[[], Future[FloatArray]],
+    ) -> Future[ImageCaption]:
+        if request.wants_text:
+            try:
+                self._known(model, request.wording)
+            except Exception as error:  # noqa: BLE001 # no words to caption with: a reason, no crash
+                return _done(choice.outcome(_failed(model, error)))
+        outcome: Future[ImageCaption] = Future()
 
         def finish(encoded: Future[FloatArray]) -> None:
             self._registry.end_work(model)
@@ -188,6 +247,12 @@ class Captioning:
                 return
             try:
                 feature = rounded(encoded.result())
+            except UnreadableImageError as error:
+                outcome.set_result(_unreadable(error))
+                return
+            except OSError as error:  # of the storage: the picture itself may be well
+                outcome.set_exception(error)
+                return
             except Exception as error:  # noqa: BLE001 # whatever the model raised for this picture
                 outcome.set_result(choice.outcome(_failed(model, error)))
                 return
@@ -197,8 +262,8 @@ class Captioning:
 
         self._registry.begin_work(model)
         try:
-            encoded = self._batcher.submit(model.captioner, pixels, owner)
-        except RuntimeError:
+            encoded = encode()
+        except BaseException:
             self._registry.end_work(model)
             raise
         outcome.add_done_callback(lambda done: encoded.cancel() if done.cancelled() else None)
@@ -226,6 +291,10 @@ class Captioning:
         """Finishes the running batch; cancels the futures of the images that still wait."""
         self._registry.close()
         self._batcher.close()
+        self._files.close()
+        for served in self._registry.served:
+            if served.processes is not None:
+                served.processes.close()
         self._texts.close()
         self._images.close()
 
@@ -233,8 +302,28 @@ class Captioning:
         captioner = create_captioner(name, self._config.threads, self._config.engine)
         known = self._texts.classifiers(captioner, Wording().terms(None))
         captioner.warm_up()
+        processes = self._processes(captioner)
         logger.info("the captioning model %r is warm on %s", name, captioner.device)
-        return ServedModel.of(captioner, known)
+        return ServedModel.of(captioner, known, processes)
+
+    def _processes(self, captioner: Captioner) -> SeeingProcesses | None:
+        if not (self._config.in_processes and captioner.forks):
+            return None
+        try:
+            processes = SeeingProcesses(
+                captioner.name,
+                self._config.engine,
+                self._cores,
+                best_batch=captioner.best_batch,
+                on_death=self._on_hang,
+            )
+        except ModelUnavailable as failure:
+            logger.warning(
+                "%r sees in the worker's own process, slower: %s", captioner.name, failure
+            )
+            return None
+        captioner.release_images()
+        return processes
 
     def _known(self, model: ServedModel, wording: Wording) -> tuple[FacetClassifier, ...]:
         """Raises `GridscribeError` UNKNOWN_VOCABULARY, and what the model raises for texts."""
@@ -304,6 +393,20 @@ def _moved(model: ServedModel) -> str | None:
     if now == model.device:
         return None
     return f"{model.captioner.name!r} ran out of memory on {model.device} and goes on on the {now}"
+
+
+def _done(caption: ImageCaption) -> Future[ImageCaption]:
+    future: Future[ImageCaption] = Future()
+    future.set_result(caption)
+    return future
+
+
+def _opened(file: Path | BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
+    return file.open("rb") if isinstance(file, Path) else contextlib.nullcontext(file)
+
+
+def _unreadable(error: UnreadableImageError) -> ImageCaption:
+    return ImageCaption(reason=f"the picture cannot be read: {error}")
 
 
 def _failed(model: ServedModel, error: Exception) -> ImageCaption:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from worker.captioning.captioner import Captioner, ModelUnavailable
+from worker.captioning.encoder import InProcess
 from worker.captioning.engine import Engine
+from worker.captioning.seeing_processes import SeeingProcesses
 from worker.captioning.zero_shot import FacetClassifier
 
 logger = logging.getLogger(__name__)
@@ -28,12 +30,30 @@ class ServedModel:
     identity: str
     device: str
     """Where it was loaded; a model that leaves it is slower from then on."""
+    in_process: InProcess
+    """What sees, unless processes of its own do."""
+    processes: SeeingProcesses | None = None
 
     @classmethod
     def of(
-        cls, captioner: Captioner, classifiers: tuple[FacetClassifier, ...] = ()
+        cls,
+        captioner: Captioner,
+        classifiers: tuple[FacetClassifier, ...] = (),
+        processes: SeeingProcesses | None = None,
     ) -> "ServedModel":
-        return cls(captioner, classifiers, captioner.identity, captioner.device)
+        return cls(
+            captioner,
+            classifiers,
+            captioner.identity,
+            captioner.device,
+            InProcess(captioner),
+            processes,
+        )
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the weights that are in memory now."""
+        return self.captioner.memory_bytes + (self.processes.memory_bytes if self.processes else 0)
 
 
 def create_captioner(name: str, threads: int | None, engine: Engine) -> Captioner:
@@ -161,7 +181,7 @@ class ModelRegistry:
         return served, None
 
     def _make_room(self, newest: str) -> None:
-        sizes = {name: each.captioner.memory_bytes for name, each in self._served.items()}
+        sizes = {name: each.memory_bytes for name, each in self._served.items()}
         total = sum(sizes.values())
         for name, size in sizes.items():  # the least recently used one first
             if total <= self._memory_bytes:

@@ -86,13 +86,14 @@ class OpenClipCaptioner:
             raise ModelUnavailable(name, f"no room on {self._device}: {error}") from error
         self._model: Any = None if openvino else model
         """None where torch is not what sees."""
-        self._tower: Tower = openvino or self._torch_tower()
+        self._tower: Tower | None = openvino or self._torch_tower()
+        self._tower_identity = self._tower.identity
         self._reader: _Reader | None = (model, tokenizer)
         self._reading = threading.Lock()
 
     @property
     def identity(self) -> str:
-        parts = [self._weights, str(self._dtype), self._tower.identity]
+        parts = [self._weights, str(self._dtype), self._tower_identity]
         return " ".join(part for part in parts if part)
 
     @property
@@ -110,21 +111,25 @@ class OpenClipCaptioner:
 
     @property
     def streams(self) -> int:
-        return self._tower.streams
+        return self._sees.streams
 
     @property
     def best_batch(self) -> int | None:
-        return self._tower.best_batch
+        return self._sees.best_batch
 
     @property
     def input_size(self) -> int:
         return self._transform.input_size
 
+    @property
+    def forks(self) -> bool:
+        return self._device.type == "cpu" and isinstance(self._tower, TorchTower)
+
     def preprocess(self, picture: Image.Image) -> FloatArray:
         return self._transform(picture)
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
-        return self._tower.encode(pixels)
+        return self._sees.encode(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         parts = []
@@ -143,6 +148,12 @@ class OpenClipCaptioner:
             if self._model is not None:
                 _keep_only(self._model, lambda part: part == "visual")
 
+    def release_images(self) -> None:
+        with self._reading:
+            if self._reader is not None:
+                _keep_only(self._reader[0], lambda part: part != "visual")
+            self._model = self._tower = None
+
     @property
     def memory_bytes(self) -> int:
         reader = self._reader
@@ -150,7 +161,7 @@ class OpenClipCaptioner:
         sizes: dict[int, int] = {
             id(each): each.nbytes for model in models for each in model.parameters()
         }
-        return sum(sizes.values()) + self._tower.own_memory_bytes
+        return sum(sizes.values()) + (self._tower.own_memory_bytes if self._tower else 0)
 
     def warm_up(self) -> None:
         side = self._transform.size
@@ -166,6 +177,12 @@ class OpenClipCaptioner:
             self._tower = self._torch_tower()
         torch.cuda.empty_cache()
         return True
+
+    @property
+    def _sees(self) -> Tower:
+        if self._tower is None:
+            raise RuntimeError(f"the part of {self.name!r} that sees was let go")
+        return self._tower
 
     def _torch_tower(self) -> TorchTower:
         return TorchTower(

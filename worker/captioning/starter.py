@@ -61,12 +61,13 @@ class StarterCaptioner:
     scoring = Scoring(scale=50.0, min_confidence=0.4, min_margin=0.1, null_similarity=0.22)
     facets = frozenset({"subject"})
     uses_templates = False
+    forks = True
 
     def __init__(self, threads: int | None = None) -> None:
         """Raises ModelUnavailable where the packages do not hold what they should."""
         self._cores = threads or available_cores()
-        self._network = _load_network()
-        self.seeing = _Seeing(self._network)
+        network = _load_network()
+        self.seeing = _Seeing(network)
         """(N, 3, SIDE, SIDE) to features that are not normalised yet."""
         self._tower = TorchTower(
             self.seeing,
@@ -76,7 +77,7 @@ class StarterCaptioner:
             cores=self._cores,
         )
         self.streams, self.best_batch = self._tower.streams, self._tower.best_batch
-        weights = self._network.get_parameter("classifier.weight").detach().numpy()
+        weights = network.get_parameter("classifier.weight").detach().numpy()
         centred = weights - weights.mean(axis=0)
         self.class_features: FloatArray = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         self._transform = PixelTransform(SIDE, mean=(0.5,) * 3, std=(0.5,) * 3, crop=0.875)
@@ -114,8 +115,12 @@ class StarterCaptioner:
     @property
     def memory_bytes(self) -> int:
         encoder = self.__dict__.get("_sentence_encoder")
-        weights = [*self._network.parameters(), *(encoder.parameters() if encoder else ())]
-        return sum(each.numel() * each.element_size() for each in weights)
+        seeing = self.__dict__.get("seeing")
+        parts: list[nn.Module] = [part for part in (seeing, encoder) if part is not None]
+        return sum(each.nbytes for part in parts for each in part.parameters())
+
+    def release_images(self) -> None:
+        del self.seeing, self._tower
 
     def warm_up(self) -> None:
         self.encode_images(np.zeros((1, 3, SIDE, SIDE), dtype=np.float32))

@@ -24,6 +24,14 @@ class Turns:
 
         Where several threads of an owner wait, the one of least rank is next.
         """
+        self.take(owner, rank)
+        try:
+            yield
+        finally:
+            self.hand_on()
+
+    def take(self, owner: Hashable, rank: int = 0) -> None:
+        """As `taken`, but held until `hand_on`, by whichever thread."""
         called = threading.Event()
         with self._lock:
             # Nobody waits while a place is free: who leaves hands it on.
@@ -33,11 +41,11 @@ class Turns:
             else:
                 self._waiting.push(owner, called, rank)
         called.wait()
-        try:
-            yield
-        finally:
-            with self._lock:
-                if self._waiting:
-                    self._waiting.pop().set()
-                else:
-                    self._free += 1
+
+    def hand_on(self) -> None:
+        """To who waits next."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.pop().set()
+            else:
+                self._free += 1

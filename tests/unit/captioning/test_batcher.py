@@ -8,45 +8,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from worker.captioning.batcher import Batcher
-from worker.captioning.captioner import FloatArray, OutOfDeviceMemory, Scoring
+from worker.captioning.captioner import FloatArray, OutOfDeviceMemory
 
 
 class MeanCaptioner:
     """An image's feature is its mean; notes the batches it gets."""
 
-    name = "mean"
-    identity = "mean"
-    device = "cpu"
     streams = 1
     best_batch: int | None = None
-    input_size = 2
-    scoring = Scoring(scale=1, min_confidence=0, min_margin=0)
-    facets: frozenset[str] = frozenset()
-    uses_templates = False
-    memory_bytes = 0
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
 
-    def preprocess(self, picture: Image.Image) -> FloatArray:
-        raise NotImplementedError("the batcher is handed pixels, not pictures")
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatArray:
-        raise NotImplementedError("the batcher has no texts")
+    def encode(self, inputs: Sequence[FloatArray]) -> Sequence[FloatArray | Exception]:
+        return list(self.encode_images(np.stack(inputs)))
 
     def encode_images(self, pixels: FloatArray) -> FloatArray:
         self.batches.append([float(value) for value in pixels[:, 0, 0, 0]])
         means: FloatArray = pixels.mean(axis=(2, 3))
         return means[:, :1]
-
-    def warm_up(self) -> None:
-        pass
-
-    def release_texts(self) -> None:
-        pass
 
     def move_to_cpu(self) -> bool:
         return False
@@ -368,7 +350,7 @@ def test_features_of_the_wrong_shape_fail_their_images() -> None:
         futures = [batcher.submit(captioner, image(n)) for n in range(2)]
 
         for future in futures:
-            with pytest.raises(ValueError, match="1 images gave features of shape"):
+            with pytest.raises(ValueError, match="1 images gave 0 features"):
                 future.result(10)
 
 

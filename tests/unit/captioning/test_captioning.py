@@ -1,4 +1,5 @@
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -176,6 +177,47 @@ def test_a_picture_that_breaks_while_it_is_read_costs_only_itself(
     assert broken.reason is not None
     assert "captioning failed on this image" in broken.reason
     assert whole.text == "espresso"
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="processes fork on Linux only")
+
+
+@pytest.mark.parametrize("in_processes", [False, pytest.param(True, marks=on_linux)])
+def test_files_are_read_where_the_model_sees(
+    start: Start, tmp_path: Path, *, in_processes: bool
+) -> None:
+    captioning = start(in_processes=in_processes)
+    torn = tmp_path / "torn.jpg"
+    torn.write_bytes(COFFEE.read_bytes()[:3000])
+
+    found = [captioning.submit_file(COFFEE, CaptionRequest(), owner="big") for _ in range(20)]
+    with COFFEE.open("rb") as file:
+        found.append(captioning.submit_file(file, CaptionRequest()))
+    broken = captioning.submit_file(torn, CaptionRequest()).result(30)
+
+    assert {each.result(30).text for each in found} == {"espresso"}
+    assert broken.text is None
+    assert "the picture cannot be read" in (broken.reason or "")
+    with pytest.raises(FileNotFoundError):
+        captioning.submit_file(tmp_path / "missing", CaptionRequest()).result(30)
+    (served,) = captioning._registry.served
+    assert (served.processes is not None) is in_processes
+    # Once in memory, whoever sees.
+    assert 10e6 < served.memory_bytes < 25e6
+
+
+@on_linux
+def test_a_model_sees_here_where_no_process_can_be_started(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING, logger="worker.captioning")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    captioning = start(in_processes=True)
+
+    assert captioning.submit_file(COFFEE, CaptionRequest()).result(30).text == "espresso"
+    (message,) = caplog.messages
+    assert "sees in the worker's own process" in message
 
 
 def test_text_features_are_kept_for_the_next_start(start: Start, cache_dir: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from tests.unit.captioning.tiny_clip import make_tiny_clip, save_tiny_clip
 from worker.captioning.batcher import Batcher
 from worker.captioning.captioner import FloatArray
+from worker.captioning.encoder import InProcess
 from worker.captioning.open_clip_captioner import OpenClipCaptioner, _Seeing
 from worker.captioning.torch_tower import TorchTower
 
@@ -60,7 +61,8 @@ def pictures(count: int) -> FloatArray:
 
 
 def encoded(batcher: Batcher, captioner: OpenClipCaptioner, batch: FloatArray) -> FloatArray:
-    futures = [batcher.submit(captioner, pixels) for pixels in batch]
+    encoder = InProcess(captioner)
+    futures = [batcher.submit(encoder, pixels) for pixels in batch]
     return np.stack([future.result(30) for future in futures])
 
 

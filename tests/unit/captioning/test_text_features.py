@@ -26,6 +26,7 @@ class LetterCaptioner:
     scoring = Scoring(scale=1, min_confidence=0, min_margin=0)
     facets = frozenset({"subject"})
     memory_bytes = 0
+    forks = False
 
     def __init__(self, identity: str = "letters 1", *, uses_templates: bool = True) -> None:
         self.identity = identity
@@ -47,6 +48,8 @@ class LetterCaptioner:
 
     def warm_up(self) -> None:
         pass
+
+    def release_images(self) -> None: ...
 
     def release_texts(self) -> None:
         self.releases += 1
