@@ -16,6 +16,7 @@ from gridscribe.client import Client
 from gridscribe.devstack import DevStack
 from shared.job_spec import JobSpec
 from shared.schemas import Box, Job, LabelSource, Manifest
+from tests.fixtures.process_tree import is_alive, those_that_see
 from tests.fixtures.waiting import wait_until
 from worker.pipeline.pictures import open_picture
 from worker.pipeline.render import SheetEntry, render_sheet
@@ -238,19 +239,27 @@ def test_a_running_job_can_be_canceled(client: Client, tmp_path: Path) -> None:
     assert job.result is None
 
 
+@pytest.mark.parametrize("dies", ["the worker", "a process that sees for it"])
 def test_a_job_outlives_its_captioning_worker(
-    client: Client, stack: DevStack, tmp_path: Path
+    client: Client, stack: DevStack, tmp_path: Path, dies: str
 ) -> None:
     images = draw_pictures(tmp_path, 300)
     job = client.jobs.create(images, JobSpec(use_clip=True, cell_size=(32, 32), margin=2))
     victim = stack.pids["caption"]
     seen = wait_until(lambda: it if (it := client.jobs.get(job.id)).progress.done else None)
     assert seen.progress.stage == "captioning", "killed in mid-job"
-    os.kill(victim, signal.SIGKILL)
+    sees = those_that_see(victim)
+    assert sees
+    if dies == "the worker":
+        os.kill(victim, signal.SIGKILL)
+    else:
+        for pid in sees:
+            os.kill(pid, signal.SIGKILL)
 
     job = client.jobs.wait(job.id, timeout=300)
     assert job.status == "succeeded"
     assert stack.pids["caption"] != victim
+    wait_until(lambda: not any(map(is_alive, sees)))
     assert job.attempts >= 2
     assert len(job.images) == 300
     assert not any("stopped answering" in warning.detail for warning in job.warnings)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import gridscribe
 from shared.errors import UnreadableImageError
+from tests.fixtures.process_tree import descendants, is_alive, those_that_see
 from tests.fixtures.waiting import wait_until
 from worker.captioning.captioner import ModelUnavailable
 from worker.captioning.engine import TORCH
@@ -34,29 +35,6 @@ def processes() -> Iterator[SeeingProcesses]:
     processes = start()
     yield processes
     processes.close()
-
-
-def descendants(pid: int) -> list[int]:
-    """Children of `pid`, and theirs."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [found for child in map(int, children) for found in (child, *descendants(child))]
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie is not."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def those_that_see() -> list[int]:
-    """Of the processes of the tests: those without children."""
-    return [
-        pid
-        for pid in descendants(os.getpid())
-        if b"seeing_process" in Path(f"/proc/{pid}/cmdline").read_bytes() and not descendants(pid)
-    ]
 
 
 def test_a_picture_looks_the_same_from_there(processes: SeeingProcesses) -> None:
@@ -108,7 +86,7 @@ def test_as_many_threads_as_there_are_cores_are_answered_at_once(
 def test_half_of_them_go_before_all_else_and_signals_to_stop_are_the_workers(
     processes: SeeingProcesses,
 ) -> None:
-    pids = those_that_see()
+    pids = those_that_see(os.getpid())
     assert sorted(os.getpriority(os.PRIO_PROCESS, pid) for pid in pids) == [0, 0, 10, 10]
     for pid in pids:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -126,7 +104,7 @@ def test_the_death_of_one_is_told_and_closing_ends_the_others() -> None:
     assert len(started) == 1 + 2 * CORES
     urgent = [
         pid
-        for pid in those_that_see()
+        for pid in those_that_see(os.getpid())
         if pid in started and os.getpriority(os.PRIO_PROCESS, pid) == 0
     ]
     assert len(urgent) == CORES
