@@ -15,11 +15,13 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def step_back() -> None:
-    """Lets the calling thread, and threads that it starts, leave the cores to others who want them.
+def step_back(thread: int | None = None) -> None:
+    """Lets a thread, and those that it starts, leave the cores to others who want them.
+
+    `thread`: the system's id of it, or of a process that has only one; the calling one without it.
 
     For the model's threads, which always have work: decoding, leases and the next job's sheet are
     short, and somebody waits for them.
     """
     if sys.platform == "linux":  # where a priority is a thread's own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND)
+        os.setpriority(os.PRIO_PROCESS, thread or threading.get_native_id(), BACKGROUND)

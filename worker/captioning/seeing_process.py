@@ -65,14 +65,14 @@ def _forked(captioner: Captioner, control: Connection, ends: Sequence[Connection
     children = []
     for number, own in enumerate(ends):
         if child := os.fork():
+            if number >= len(ends) // 2:
+                step_back(child)
             children.append(child)
             continue
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for other in (control, *ends):
             if other is not own:
                 other.close()
-        if number >= len(ends) // 2:
-            step_back()
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 own.send(_see(captioner, own.recv()))
