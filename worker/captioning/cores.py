@@ -5,7 +5,8 @@ import sys
 import threading
 
 BACKGROUND = 10
-"""Niceness: a ninth of the weight of a thread that has none."""
+"""Added to the niceness: leaves a ninth of the weight."""
+NICEST = 19
 
 
 def available_cores() -> int:
@@ -24,4 +25,7 @@ def step_back(thread: int | None = None) -> None:
     short, and somebody waits for them.
     """
     if sys.platform == "linux":  # where a priority is a thread's own
-        os.setpriority(os.PRIO_PROCESS, thread or threading.get_native_id(), BACKGROUND)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(
+            os.PRIO_PROCESS, thread or threading.get_native_id(), min(own + BACKGROUND, NICEST)
+        )
