@@ -93,10 +93,11 @@ async def _on_disconnect(_request: Request, _: ClientDisconnect) -> Response:
 
 
 async def _on_outage(request: Request, error: Exception) -> Response:
-    # A store that is away says all by its message; a traceback for each request would hide it.
-    trace = None if isinstance(error, RedisError) else error
+    # These say all by their message; a traceback for each request would hide it.
+    is_full = is_out_of_space(error)
+    trace = None if is_full or isinstance(error, RedisError) else error
     _log.error("store or storage failed: %s", error, exc_info=trace)
-    if is_out_of_space(error):
+    if is_full:
         full = "the service's storage is full; try again later"
         return _answer(
             request, GridscribeError(ErrorCode.STORAGE_FULL, full, retry_after=30 * RETRY_AFTER)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from redis.exceptions import OutOfMemoryError
 from gridscribe.client import Client
 from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
+from tests.fixtures.full_disk import files_bounded
 from tests.fixtures.waiting import PATIENCE, wait_until
 from tests.integration.job_life_rules import Snapshot, check_store
 
@@ -130,21 +130,6 @@ def submit(service: Deployment, key: str) -> httpx.Response:
         headers={"Idempotency-Key": key},
         timeout=30,
     )
-
-
-@contextlib.contextmanager
-def files_bounded(pids: list[int], size: int) -> Iterator[None]:
-    """No file of these processes grows beyond `size` bytes: to them the disk is full."""
-    for pid in pids:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(
-                    pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-                )
 
 
 def test_a_full_disk_under_the_sheets_delays_them_until_there_is_room(
