@@ -82,13 +82,10 @@ def test_a_head_without_end_is_refused_before_it_fills_the_memory(
 ) -> None:
     with connected(client) as caller:
         caller.sendall(begun)
-        sent = 0
-        try:
-            while sent < 64 * http_protocol.MAX_HEAD_BYTES:
-                sent += caller.send(endless)
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        assert sent < 64 * http_protocol.MAX_HEAD_BYTES
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            # Many times what the system's buffers hold while the server is not on a core.
+            for _ in range(1024 * http_protocol.MAX_HEAD_BYTES // len(endless)):
+                caller.sendall(endless)
     assert client.get("/healthz").is_success
 
 
