@@ -7,13 +7,15 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from obstore.exceptions import BaseError as StorageError
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from gridscribe.diagnosis.finding import Finding, note, ok, problem
 from shared.object_storage import ObjectStorage
 from shared.settings import Settings
 
 _STORAGE_SECONDS = 20.0
+_OLDEST_REDIS = 7
+"""The first whose scripts may say in their first line what they do in a full store."""
 
 
 def check_store(settings: Settings, *, must_be_there: bool) -> Iterator[Finding]:
@@ -23,7 +25,7 @@ def check_store(settings: Settings, *, must_be_there: bool) -> Iterator[Finding]
             settings.redis_url, decode_responses=True, socket_connect_timeout=2, socket_timeout=5
         ) as redis:
             told = redis.info()
-            policy = redis.config_get("maxmemory-policy").get("maxmemory-policy")
+            fsync = _appendfsync(redis)
     except (RedisError, OSError, ValueError) as error:
         finding = problem if must_be_there else note
         yield finding(
@@ -34,7 +36,17 @@ def check_store(settings: Settings, *, must_be_there: bool) -> Iterator[Finding]
         return
     name = "Valkey" if "valkey_version" in told else "Redis"
     version = told.get("valkey_version") or told.get("redis_version")
-    yield ok("store", f"{name} {version} at {_without_password(settings.redis_url)}")
+    reached = f"{name} {version} at {_without_password(settings.redis_url)}"
+    # Valkey tells also which Redis it is like.
+    if int(str(told.get("redis_version", 0)).partition(".")[0]) < _OLDEST_REDIS:
+        yield problem(
+            "store",
+            f"{reached} is too old: it refuses the service's scripts",
+            f"run Redis {_OLDEST_REDIS} or newer, or any Valkey; both read its append-only file",
+        )
+    else:
+        yield ok("store", reached)
+    policy = told.get("maxmemory_policy")
     if policy != "noeviction":
         yield problem(
             "store",
@@ -47,6 +59,21 @@ def check_store(settings: Settings, *, must_be_there: bool) -> Iterator[Finding]
             "its append-only file is off: accepted jobs are lost when it restarts",
             "CONFIG SET appendonly yes, and write it into its configuration",
         )
+    elif fsync not in (None, "always"):
+        yield note(
+            "store",
+            f"appendfsync is {fsync}: jobs accepted just before its host loses power may be lost",
+            "CONFIG SET appendfsync always, and write it into its configuration",
+        )
+
+
+def _appendfsync(redis: "Redis") -> str | None:
+    """When writes are brought to disk; None where the server does not say, as hosted ones."""
+    try:
+        told: str | None = redis.config_get("appendfsync").get("appendfsync")
+    except ResponseError:
+        return None
+    return told
 
 
 def check_broker(settings: Settings) -> Finding | None:

@@ -57,7 +57,7 @@ def test_a_service_is_built_from_a_dockerfile_that_does_not_run_as_root(name: st
 
 def test_redis_loses_no_accepted_job() -> None:
     command = SERVICES["redis"]["command"][-1]
-    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
         assert option in command
 
 
@@ -92,6 +92,7 @@ def test_redis_wants_the_password_that_the_services_have(tmp_path: Path) -> None
                 stranger.ping()
             assert friend.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
             assert friend.config_get("appendonly") == {"appendonly": "yes"}
+            assert friend.config_get("appendfsync") == {"appendfsync": "always"}
     finally:
         server.terminate()
         server.wait()

@@ -92,6 +92,12 @@ def test_only_pods_that_say_so_reach_redis() -> None:
         assert PODS[name]["metadata"]["labels"]["uses"] == "redis"
 
 
+def test_redis_loses_no_accepted_job() -> None:
+    command = PODS["redis"]["spec"]["containers"][0]["command"][-1]
+    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+        assert option in command
+
+
 def test_the_autoscaler_asks_for_a_metric_that_there_is() -> None:
     metrics = [
         trigger["metadata"]["valueLocation"]

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from gridscribe.diagnosis import backend, machine
 from gridscribe.diagnosis.finding import Finding, Verdict
+from gridscribe.supervisor import Supervisor
+from gridscribe.valkey import EmbeddedValkey
 from shared.settings import Settings
 from tests.fixtures.command_line import Run
+from tests.fixtures.hosted_redis import hosted_redis
 from tests.unit.gridscribe.scripted_server import Answer, ScriptedServer, problem_answer
 
 Doctor = Callable[..., dict[str, Any]]
@@ -117,6 +121,43 @@ def test_a_store_that_may_lose_jobs_is_told(valkey_url: str) -> None:
     reached, *faults = backend.check_store(Settings(redis_url=valkey_url), must_be_there=True)
     assert reached.detail.startswith("Valkey ")
     assert [fault.verdict for fault in faults] == [Verdict.NOTE], "this one keeps nothing on disk"
+
+
+def test_a_store_that_brings_its_writes_to_disk_late_is_told(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path)
+    supervisor = Supervisor([[server.command]], lambda *_: None)
+    supervisor.start()
+    settings = Settings(redis_url=server.url)
+    try:
+        assert [it.verdict for it in backend.check_store(settings, must_be_there=True)] == [
+            Verdict.OK
+        ]
+        with Redis.from_url(server.url) as redis:
+            redis.config_set("appendfsync", "everysec")
+        [_, late] = backend.check_store(settings, must_be_there=True)
+    finally:
+        supervisor.stop()
+        server.close()
+    assert late.verdict is Verdict.NOTE
+    assert "loses power" in late.detail
+    assert "appendfsync always" in (late.advice or "")
+
+
+def test_a_redis_that_cannot_run_the_scripts_is_refused() -> None:
+    told = {"redis_version": "6.2.14", "maxmemory_policy": "noeviction", "aof_enabled": "1"}
+    with hosted_redis(told) as url:
+        [found] = backend.check_store(Settings(redis_url=url), must_be_there=True)
+    assert found.verdict is Verdict.PROBLEM
+    assert "Redis 6.2.14" in found.detail
+    assert "too old" in found.detail
+    assert "Redis 7 or newer" in (found.advice or "")
+
+
+def test_a_hosted_redis_that_hides_its_configuration_is_fine() -> None:
+    told = {"redis_version": "7.0.0", "maxmemory_policy": "noeviction", "aof_enabled": "1"}
+    with hosted_redis(told) as url:
+        [found] = backend.check_store(Settings(redis_url=url), must_be_there=True)
+    assert found.verdict is Verdict.OK
 
 
 def test_storage_is_written_read_and_emptied_again(tmp_path: Path) -> None:
