@@ -42,7 +42,7 @@ class PlaceSettings(_Group):
     )
     """The Redis (7 or newer) or Valkey that keeps jobs: `redis://`, `rediss://` or `unix:///path`.
     `REDIS_URL` is read where it is not set. In production turn its append-only file on and
-    set `maxmemory-policy noeviction`.
+    set `appendfsync always` and `maxmemory-policy noeviction`.
     """
 
     broker_url: str | None = None
