@@ -9,8 +9,9 @@ from tests.fixtures.deployment import Deployment
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A whole service with short leases, and one worker of each kind; a test that harms a process
-    starts it again."""
-    with Deployment(tmp_path_factory.mktemp("service")) as deployment:
+    starts it again. It may send webhooks to this machine, once a test starts a deliverer."""
+    reach = {"allowed_networks": "127.0.0.0/8", "allowed_ports": "*"}
+    with Deployment(tmp_path_factory.mktemp("service"), **reach) as deployment:
         deployment.start("valkey")
         deployment.start("api", "dispatcher", "compose", "caption")
         yield deployment

@@ -1,6 +1,7 @@
 """Processes that are told to end: politely, twice, in haste, and one after the other under load."""
 
 import itertools
+import json
 import threading
 import time
 from signal import Signals
@@ -8,13 +9,18 @@ from signal import Signals
 import pytest
 
 from gridscribe.client import Client
+from shared.job_spec import JobWebhook, WebhookEvent
 from shared.schemas import Job
+from shared.webhooks import Delivery
 from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import CAPTIONED, PLAIN, begun, check_done_once, pictures
 from tests.fixtures.half_sent import half_sent
 from tests.fixtures.waiting import wait_until
+from tests.fixtures.webhook_receiver import receiving
 
 pytestmark = pytest.mark.faults
+
+TOLD = (WebhookEvent.STARTED, WebhookEvent.SUCCEEDED)
 
 
 @pytest.mark.parametrize(
@@ -114,38 +120,67 @@ def test_an_api_told_to_stop_waits_for_no_upload_that_stalls_and_leaves_none_of_
         assert not list((service.storage / "jobs" / submission.job_id).glob("inputs/*"))
 
 
-def test_a_rolling_restart_under_load_loses_no_request_and_no_job(
+def test_a_rolling_restart_under_load_loses_no_request_no_job_and_no_message(
     service: Deployment, client: Client
 ) -> None:
     jobs: list[Job] = []
+    told: list[Job] = []
     failures: list[str] = []
     is_over = threading.Event()
 
-    def submit() -> None:
+    def submit(webhook: JobWebhook) -> None:
         with service.client(retries=2) as caller:
             for number in itertools.count():
                 if is_over.is_set():
                     return
+                spec = CAPTIONED if number % 2 else PLAIN
+                is_told = number % 5 == 0
+                if is_told:
+                    spec = spec.model_copy(update={"webhook": webhook})
                 try:
-                    jobs.append(caller.jobs.create(pictures(3), CAPTIONED if number % 2 else PLAIN))
-                    caller.jobs.get(jobs[-1].id)
+                    job = caller.jobs.create(pictures(3), spec)
+                    (told if is_told else jobs).append(job)
+                    caller.jobs.get(job.id)
                 except Exception as error:  # noqa: BLE001 # whatever it is, it is what is looked for
                     failures.append(repr(error))
 
-    callers = [threading.Thread(target=submit) for _ in range(3)]
-    for caller in callers:
-        caller.start()
-    try:
-        for name in ("api", "caption", "compose", "dispatcher"):
-            service.start(f"{name}-2")
-            assert service.stop(name) == 0
-            service.start(name)
-            assert service.stop(f"{name}-2") == 0
-    finally:
-        is_over.set()
+    with receiving() as receiver:
+        # Some attempts are under way whenever a deliverer is told to stop.
+        webhook = JobWebhook(url=receiver.url("/slow?seconds=0.2"), events=TOLD)
+        service.start("deliverer")
+        callers = [threading.Thread(target=submit, args=(webhook,)) for _ in range(3)]
         for caller in callers:
-            caller.join()
-    assert failures == []
-    assert len(jobs) > 5
-    for job in jobs:
-        assert client.jobs.wait(job.id, timeout=300).status == "succeeded"
+            caller.start()
+        try:
+            for name in ("api", "caption", "compose", "dispatcher", "deliverer"):
+                service.start(f"{name}-2")
+                assert service.stop(name) == 0
+                service.start(name)
+                assert service.stop(f"{name}-2") == 0
+        finally:
+            is_over.set()
+            for caller in callers:
+                caller.join()
+        assert failures == []
+        assert len(jobs) > 5
+        for job in (*jobs, *told):
+            assert client.jobs.wait(job.id, timeout=300).status == "succeeded"
+        deliveries = {job.id: all_delivered(client, job) for job in told}
+        assert service.stop("deliverer") == 0
+        messages = [(it["headers"]["webhook-id"], it["body"]) for it in receiver.received("/slow")]
+    came = {
+        (message, (it := json.loads(body))["type"], it["data"]["id"]) for message, body in messages
+    }
+    assert came == {(it.id, it.type, job) for job, found in deliveries.items() for it in found}
+
+
+def all_delivered(client: Client, job: Job) -> list[Delivery]:
+    """What was to be told of a job: each event once, and by now it was."""
+
+    def delivered() -> list[Delivery] | None:
+        found = list(client.deliveries.of_job(job.id))
+        return found if all(it.state == "delivered" for it in found) else None
+
+    found = wait_until(delivered, what=f"not all of job {job.id} is delivered")
+    assert sorted(it.type for it in found) == sorted(TOLD)
+    return found
