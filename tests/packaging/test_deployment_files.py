@@ -5,23 +5,23 @@ Their syntax is checked by `make lint`: hadolint, and the schema of the Compose 
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from redis import Redis
-from redis.exceptions import AuthenticationError
-from redis.exceptions import ConnectionError as RedisConnectionError
 from ruamel.yaml import YAML
 
-from gridscribe.valkey import find_server
 from shared.settings import Settings
 from shared.settings_reference import reference
 from shared.work_units import WorkerKind, WorkerStamp
+from tests.fixtures.deployed_redis import (
+    check_keeps_strangers_out,
+    check_loses_no_accepted_job,
+    deployed_redis,
+)
 from worker.backend import connect_lifecycle
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +44,30 @@ def test_a_service_is_confined(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"]
+    assert service["init"] is True
     assert service["mem_limit"]
     assert service["restart"] == "unless-stopped"
+
+
+def test_nothing_but_the_api_is_reached_and_that_from_this_host_alone() -> None:
+    published = {name: it["ports"] for name, it in SERVICES.items() if "ports" in it}
+    assert published == {
+        "api": ["${GRIDSCRIBE_BIND:-127.0.0.1}:${GRIDSCRIBE_PORT:-8000}:8000"],
+    }
+
+
+@pytest.mark.parametrize("name", OWN_SERVICES)
+def test_a_service_wants_keys_and_can_write_to_its_temporary_folder(name: str) -> None:
+    assert SERVICES[name]["environment"]["GRIDSCRIBE_AUTH"] == "required"
+    assert [mount.partition(":")[0] for mount in SERVICES[name]["tmpfs"]] == ["/tmp"]  # noqa: S108
+
+
+@pytest.mark.parametrize("name", ["caption-worker-cpu", "caption-worker-gpu", "compose-worker"])
+def test_a_worker_is_given_the_time_that_it_takes_to_stop(name: str) -> None:
+    grace = float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+    assert grace - 10 <= float(SERVICES[name]["environment"]["GRIDSCRIBE_STOP_SECONDS"]) < grace
 
 
 @pytest.mark.parametrize("name", OWN_SERVICES)
@@ -55,55 +77,42 @@ def test_a_service_is_built_from_a_dockerfile_that_does_not_run_as_root(name: st
     assert re.findall(r"^USER (.+)$", final_stage, re.MULTILINE) == ["10001"]
 
 
-def test_redis_loses_no_accepted_job() -> None:
-    command = SERVICES["redis"]["command"][-1]
-    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
-        assert option in command
-
-
-def test_redis_wants_the_password_that_the_services_have(tmp_path: Path) -> None:
+def test_redis_loses_no_accepted_job_and_wants_the_password_that_the_services_have(
+    tmp_path: Path,
+) -> None:
     """The command of docker-compose.yml as it stands there, on a server of this machine."""
-    made = subprocess.run(
+    subprocess.run(
         [ROOT / "docs" / "deploy" / "make-secrets"],
         env={**os.environ, "GRIDSCRIBE_SECRETS": str(tmp_path)},
         check=True,
     )
-    assert made.returncode == 0
+    password = urlsplit((tmp_path / "gridscribe_redis_url").read_text().strip()).password
+    assert password
+    *shell, script = SERVICES["redis"]["command"]
+    assert shell == ["sh", "-c"]
+    assert "redis:/data" in SERVICES["redis"]["volumes"], "the folder in which its image starts it"
+    places = {"$$": "$", "/run/secrets": str(tmp_path), "exec ": f"cd {tmp_path} && exec "}
+    with deployed_redis(script, password, places) as (server, redis):
+        check_loses_no_accepted_job(redis)
+        check_keeps_strangers_out(server, password)
+
+
+@pytest.mark.parametrize(("password", "is_healthy"), [("of-redis", True), ("another", False)])
+def test_redis_is_healthy_when_it_answers_to_the_password(
+    tmp_path: Path, password: str, is_healthy: bool
+) -> None:
+    """The check of docker-compose.yml as it stands there, with a `redis-cli` of our own."""
     secret = tmp_path / "gridscribe_redis_url"
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    listener.close()
-    program, option, script = SERVICES["redis"]["command"]
-    for written, here in {
-        "$$": "$",
-        "/run/secrets/gridscribe_redis_url": str(secret),
-        "redis-server -": f"{find_server()} - --port {port} --dir {tmp_path}",
-    }.items():
-        script = script.replace(written, here)
-    server = subprocess.Popen([program, option, script], stdout=subprocess.DEVNULL)
-    try:
-        host = secret.read_text().strip().replace("redis:6379", f"127.0.0.1:{port}")
-        with Redis.from_url(host) as friend, Redis(port=port, protocol=2) as stranger:
-            deadline = time.monotonic() + 20
-            while not answers(friend):
-                assert server.poll() is None
-                assert time.monotonic() < deadline
-            with pytest.raises(AuthenticationError):
-                stranger.ping()
-            assert friend.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-            assert friend.config_get("appendonly") == {"appendonly": "yes"}
-            assert friend.config_get("appendfsync") == {"appendfsync": "always"}
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def answers(redis: Redis) -> bool:
-    try:
-        return bool(redis.ping())
-    except RedisConnectionError:
-        time.sleep(0.05)
-        return False
+    secret.write_text("redis://:of-redis@redis:6379/0\n")
+    program = tmp_path / "redis-cli"
+    program.write_text(f'#!/bin/sh\n[ "$REDISCLI_AUTH $*" = "{password} ping" ] && echo PONG\n')
+    program.chmod(0o755)
+    kind, script = SERVICES["redis"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    script = script.replace("$$", "$").replace("/run/secrets", str(tmp_path))
+    paths = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    checked = subprocess.run(["sh", "-c", script], env={**os.environ, **paths}, check=False)
+    assert (checked.returncode == 0) == is_healthy
 
 
 def test_secrets_come_by_files_alone() -> None:
@@ -113,13 +122,13 @@ def test_secrets_come_by_files_alone() -> None:
         assert service["secrets"] == ["gridscribe_redis_url"], name
 
 
-def test_each_queue_of_the_service_has_a_worker() -> None:
-    consumed = {
-        queue
-        for name in OWN_SERVICES
-        for queue in re.findall(r"-Q (\w+)", SERVICES[name].get("command", ""))
-    }
-    assert consumed == {"caption", "compose"}
+def test_each_process_of_the_service_runs() -> None:
+    commands = " | ".join(str(SERVICES[name].get("command", "")) for name in OWN_SERVICES)
+    for part in (
+        *("-Q caption -P threads", "-Q compose -P prefork"),
+        *("worker.dispatcher", "worker.deliverer"),
+    ):
+        assert part in commands
 
 
 def test_a_worker_is_healthy_while_its_host_has_left_a_sign_of_progress(settings: Settings) -> None:

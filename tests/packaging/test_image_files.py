@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.fixtures.image_install import last_command
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = ("Dockerfile.api", "Dockerfile.worker")
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())
@@ -32,6 +34,34 @@ def test_what_builds_an_image_is_not_in_it(dockerfile: str) -> None:
     build, image = stages(dockerfile)
     assert "pip install" in build
     assert not re.search(r"pip|apt-get|COPY (?!--from=build)|ADD ", image)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_all_that_is_installed_is_pinned_by_hash_or_our_own(dockerfile: str) -> None:
+    steps = re.findall(r"\bpip\b[^&]*? install ([^&\n]*)", stages(dockerfile)[0])
+    assert len(steps) == 3, "the part's packages, those that build ours, ours"
+    for step in steps:
+        by_hash = "--require-hashes --only-binary :all: -r " in step
+        is_own = "--no-deps --no-index /wheels/" in step
+        assert by_hash or is_own, step
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_an_image_starts_where_nobody_writes(dockerfile: str) -> None:
+    """Python imports from the folder in which it starts."""
+    image = stages(dockerfile)[1]
+    assert re.findall(r"^WORKDIR (.+)$", image, re.MULTILINE) == ["/app"]
+    assert "/app" not in "".join(re.findall(r"^RUN .*install --directory.*$", image, re.MULTILINE))
+
+
+def test_the_api_of_the_image_bounds_its_connections() -> None:
+    command = last_command("Dockerfile.api")
+    assert command[command.index("--http") + 1] == "api.http_protocol:BoundedProtocol"
+
+
+def test_the_worker_of_the_image_captions_in_threads() -> None:
+    command = last_command("Dockerfile.worker")
+    assert command[command.index("-Q") + 1 :][:3] == ["caption", "-P", "threads"]
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
