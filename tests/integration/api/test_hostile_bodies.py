@@ -96,23 +96,37 @@ def test_a_body_of_a_gigabyte_is_refused_by_its_header(
     assert_nothing_is_left()
 
 
+@pytest.mark.parametrize(
+    ("pieces_a_file", "code"),
+    [(None, b"file_too_large"), (8, b"request_too_large")],
+    ids=["one file", "file after file"],
+)
 def test_a_chunked_body_without_end_is_counted(
-    client: httpx.Client, assert_nothing_is_left: AssertNothingIsLeft
+    client: httpx.Client,
+    assert_nothing_is_left: AssertNothingIsLeft,
+    pieces_a_file: int | None,
+    code: bytes,
 ) -> None:
+    def chunk(data: bytes) -> bytes:
+        return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
     with connect(client, MULTIPART + "Transfer-Encoding: chunked") as caller:
-        caller.sendall(f"{len(PART):x}\r\n".encode() + PART + b"\r\n")
-        sent, answer = 0.0, b""
+        caller.sendall(chunk(PART + png()))
+        sent, answer = 0, b""
         caller.settimeout(0.001)
         while not answer:
-            assert sent < 64, "an answer comes while the body goes on"
+            assert sent < 1024, "an answer comes while the body goes on"
             try:
                 answer = caller.recv(65536)
             except TimeoutError:
                 caller.settimeout(PATIENCE)
-                caller.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+                sent += 1
+                if pieces_a_file and sent % pieces_a_file == 0:
+                    caller.sendall(chunk(b"\r\n" + PART + png()))
+                caller.sendall(chunk(bytes(0x10000)))
                 caller.settimeout(0.001)
-                sent += 1 / 16
     assert answer.startswith(b"HTTP/1.1 413 ")
+    assert code in answer
     assert_nothing_is_left()
 
 
