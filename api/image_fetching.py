@@ -31,7 +31,7 @@ class _Download:
     url: str
     ready: anyio.Event = field(default_factory=anyio.Event)
     taken: anyio.Event = field(default_factory=anyio.Event)
-    outcome: BinaryIO | GridscribeError | None = None
+    outcome: BinaryIO | GridscribeError | OSError | None = None
 
 
 class Downloads:
@@ -41,12 +41,13 @@ class Downloads:
         self._downloads = downloads
 
     async def take(self, location: str) -> BinaryIO:
-        """The whole file, at its beginning, the caller's to close; raises what `fetch` says."""
+        """The whole file, at its beginning, the caller's to close; raises what `fetch` says, and
+        `OSError` where there was no room for it."""
         download = self._downloads[location]
         await download.ready.wait()
         outcome, download.outcome = download.outcome, None
         download.taken.set()
-        if isinstance(outcome, GridscribeError):
+        if isinstance(outcome, Exception):
             raise outcome
         assert outcome is not None, f"{location} was taken twice"  # noqa: S101 (our own mistake)
         return outcome
@@ -75,9 +76,7 @@ class ImageFetcher:
                 group.cancel_scope.cancel()
         finally:
             for download in downloads.values():
-                if download.outcome is not None and not isinstance(
-                    download.outcome, GridscribeError
-                ):
+                if not isinstance(download.outcome, Exception | None):
                     download.outcome.close()
         if failure is not None:
             raise failure
@@ -88,7 +87,8 @@ class ImageFetcher:
             for download in turns:
                 try:
                     download.outcome = await batch.fetch(client, download.url)
-                except GridscribeError as error:
+                # Left to itself the disk's error would come out as one of the whole group.
+                except (GridscribeError, OSError) as error:
                     download.outcome = error
                 download.ready.set()
                 await download.taken.wait()

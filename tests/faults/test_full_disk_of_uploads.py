@@ -5,7 +5,7 @@ import io
 import json
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from PIL import Image
 
 from gridscribe.client import Client
 from shared.keyspace import PREFIX
+from tests.fixtures import picture_server
 from tests.fixtures.deployment import Deployment
 from tests.fixtures.fault_jobs import PLAIN, check_done_once, pictures
 from tests.fixtures.full_disk import files_bounded
@@ -66,6 +67,13 @@ REQUESTS = {
 }
 
 
+@pytest.fixture
+def by_url() -> Iterator[dict[str, Any]]:
+    """A submission of a picture that is fetched."""
+    with picture_server.pictures() as server:
+        yield {"json": {"images": [{"url": f"http://127.0.0.1:{server.server_address[1]}/1.png"}]}}
+
+
 def send(service: Deployment, path: str, request: Mapping[str, Any], key: str) -> httpx.Response:
     url = f"{service.base_url}{path}"
     return httpx.post(url, **request, headers={"Idempotency-Key": key}, timeout=60)
@@ -73,6 +81,19 @@ def send(service: Deployment, path: str, request: Mapping[str, Any], key: str) -
 
 @pytest.mark.parametrize(("path", "request_", "room"), REQUESTS.values(), ids=REQUESTS)
 def test_a_full_disk_is_answered_with_507_leaves_nothing_and_is_got_over(
+    service: Deployment, client: Client, path: str, request_: Mapping[str, Any], room: int
+) -> None:
+    check_refused_and_got_over(service, client, path, request_, room)
+
+
+@pytest.mark.parametrize("room", [0, 50])
+def test_so_is_one_that_has_no_room_for_what_is_fetched(
+    service: Deployment, client: Client, by_url: Mapping[str, Any], room: int
+) -> None:
+    check_refused_and_got_over(service, client, "/v1/jobs", by_url, room)
+
+
+def check_refused_and_got_over(
     service: Deployment, client: Client, path: str, request_: Mapping[str, Any], room: int
 ) -> None:
     def kept() -> tuple[set[str], set[str]]:
