@@ -64,6 +64,11 @@ def test_a_service_wants_keys_and_can_write_to_its_temporary_folder(name: str) -
     assert [mount.partition(":")[0] for mount in SERVICES[name]["tmpfs"]] == ["/tmp"]  # noqa: S108
 
 
+def test_what_the_api_receives_is_spooled_to_a_disk_and_not_into_memory() -> None:
+    folder = SERVICES["api"]["environment"]["TMPDIR"]
+    assert folder in {volume.partition(":")[2] for volume in SERVICES["api"]["volumes"]}
+
+
 @pytest.mark.parametrize("name", ["caption-worker-cpu", "caption-worker-gpu", "compose-worker"])
 def test_a_worker_is_given_the_time_that_it_takes_to_stop(name: str) -> None:
     grace = float(SERVICES[name]["stop_grace_period"].removesuffix("s"))

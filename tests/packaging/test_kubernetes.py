@@ -144,6 +144,13 @@ def test_a_worker_lives_while_it_leaves_signs_of_progress(name: str) -> None:
         assert container[probe]["exec"]["command"] == command
 
 
+def test_the_api_has_room_for_several_of_the_largest_requests() -> None:
+    (room,) = [
+        it["emptyDir"]["sizeLimit"] for it in PODS["api"]["spec"]["volumes"] if it["name"] == "tmp"
+    ]
+    assert int(room.removesuffix("Gi")) * 1024**3 >= 16 * Settings().max_request_bytes
+
+
 def test_one_kind_of_pod_takes_a_gpu_each() -> None:
     (container,) = PODS["caption-gpu"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
