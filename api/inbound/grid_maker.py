@@ -21,6 +21,7 @@ from shared.inbound_collections import Collection, CollectionStore
 from shared.inbound_sources import SourceFields, SourceOutcome
 from shared.job_spec import JobSpec
 from shared.logging import bound
+from shared.object_storage import is_out_of_space
 from shared.settings import Settings
 from shared.source_store import SourceStore
 from shared.spec_placeholders import filled_in
@@ -39,6 +40,7 @@ _PASSING = frozenset(
     {
         ErrorCode.QUOTA_EXCEEDED,
         ErrorCode.SERVICE_FULL,
+        ErrorCode.SERVICE_UNAVAILABLE,
         ErrorCode.STORAGE_FULL,
         ErrorCode.IDEMPOTENCY_IN_PROGRESS,
         ErrorCode.IDEMPOTENCY_MISMATCH,  # another process was faster: the next look finds its job
@@ -140,6 +142,8 @@ class GridMaker:
             job = await self._jobs.submit(collection.tenant, reader, key)
         except GridscribeError as error:
             await self._not_made(collection, error)
+        except (StorageError, OSError) as error:
+            await self._not_made(collection, _storage_failure(error))
         else:
             await self._made(collection, job.id)
 
@@ -168,6 +172,16 @@ class GridMaker:
             why = "it ended, and no picture of it had come"
         _log.error("no grid of %r: %s", collection.job_id, why)
         await self._collections.close(collection, SourceOutcome.GRID_FAILED, why[:500])
+
+
+def _storage_failure(error: Exception) -> GridscribeError:
+    """Of the service's own disk or bucket: its words are for the log and not for the owner."""
+    _log.warning("storage failed: %s", error)
+    if is_out_of_space(error):
+        return GridscribeError(ErrorCode.STORAGE_FULL, "the service's storage is full")
+    return GridscribeError(
+        ErrorCode.SERVICE_UNAVAILABLE, "the service cannot reach its storage or a shared folder"
+    )
 
 
 def patient(settings: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""The API's process dies while frames are gathered, and while their grid is made."""
+"""The API's process dies while frames are gathered, or while their grid is made, or has no room."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,16 @@ import pytest
 
 from gridscribe.client import Client
 from shared.job_spec import JobSpec
-from tests.fixtures.deployment import Deployment
+from tests.fixtures.deployment import LEASE_SECONDS, Deployment
 from tests.fixtures.farm import RenderFarm, farm_service
+from tests.fixtures.full_disk import files_bounded
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.faults
+
+COLLECTIONS = "{gridscribe}:collections"
+MORE_THAN_A_FEW = 10
+"""Tries: a collection that ends its process again and again is given up before that."""
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +84,30 @@ def test_two_processes_make_a_grid_once(service: Deployment, farm: RenderFarm) -
     farm.finish(2)
     with service.client() as client:
         assert_one_grid(client, farm, 2)
+
+
+def test_a_full_disk_delays_a_grid_and_loses_no_frame(
+    service: Deployment, farm: RenderFarm
+) -> None:
+    with service.redis() as redis, service.client() as client:
+
+        def looks_again_later() -> bool:
+            """Not by the end of a lease, but by a pause."""
+            seconds, _ = redis.time()
+            [(_, due)] = redis.zrange(COLLECTIONS, 0, -1, withscores=True)
+            return bool(due / 1000 - seconds > 3 * LEASE_SECONDS)
+
+        def look_now() -> None:
+            [collection] = redis.zrange(COLLECTIONS, 0, -1)
+            redis.zadd(COLLECTIONS, {collection: 0})
+
+        with files_bounded([service["api"].pid], 50):
+            for number in (1, 2, 3):
+                farm.frame(number)
+            farm.finish(3)
+            for _ in range(MORE_THAN_A_FEW):
+                wait_until(looks_again_later)
+                look_now()
+            wait_until(looks_again_later)
+        look_now()
+        assert_one_grid(client, farm, 3)
