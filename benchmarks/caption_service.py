@@ -32,7 +32,7 @@ from shared.settings import Settings
 from shared.work_units import WorkerKind
 
 PATIENCE = 300.0
-POLL = 0.02
+POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True)

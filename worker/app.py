@@ -3,6 +3,7 @@
 One code base for both kinds; the queue a process consumes says which it is.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -63,6 +64,10 @@ def _on_worker_init(sender: Any, **_: object) -> None:
             from worker.caption_process import get_captioning  # torch: captioning workers alone
 
             get_captioning().load()
+            # The model's hundreds of thousands of objects stay: no collection shall walk over them
+            # while jobs wait.
+            gc.collect()
+            gc.freeze()
         except Exception as error:
             # Celery would log what a handler raises and start without a model.
             logger.exception("the captioning worker cannot start")

@@ -18,7 +18,7 @@ from worker.pipeline.metadata.embedded import read_metadata
 
 logger = logging.getLogger(__name__)
 
-MOST_AHEAD = 4
+MOST_AHEAD = 8
 """Pictures of one unit that may wait for the model: they bound what a worker holds."""
 
 _beginnings = count()
@@ -61,6 +61,7 @@ def _caption(
     """One caption an image, or None when the lease ended first."""
     owner, began = lease.ticket.job_id, next(_beginnings)
     futures: list[Future[ImageCaption]] = []
+    ahead: list[Future[ImageCaption]] = []
     for image in work.images:
         if lease.ended():
             break
@@ -73,7 +74,11 @@ def _caption(
             if known := captioning.recall(image.sha256, request):
                 futures.append(_ready(known))
                 continue
-            wait(futures[: 1 - MOST_AHEAD])
+            if len(ahead) == MOST_AHEAD:
+                # Half of them at once: a thread that wakes for each picture takes the core from
+                # the model each time, and the caches with it.
+                wait(ahead[: MOST_AHEAD // 2])
+                del ahead[: MOST_AHEAD // 2]
             file.seek(0)
             future = captioning.submit_file(
                 backend.storage.local_path(image.key) or file,
@@ -85,17 +90,14 @@ def _caption(
                 rank=began,
             )
             futures.append(future)
-    captions: list[ImageCaption] = []
-    for future in futures:
-        while not wait([future], _LOOK_UP_SECONDS).done:
-            if lease.ended():
-                break
-        if lease.ended():
-            for waiting in futures:
-                waiting.cancel()
-            return None
-        captions.append(future.result())
-    return None if lease.ended() else captions
+            ahead.append(future)
+    while not lease.ended() and wait(futures, _LOOK_UP_SECONDS).not_done:
+        pass
+    if lease.ended():
+        for future in futures:
+            future.cancel()
+        return None
+    return [future.result() for future in futures]
 
 
 def _ready(caption: ImageCaption) -> Future[ImageCaption]:

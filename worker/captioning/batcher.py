@@ -6,8 +6,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import ceil, inf
 from typing import Any, TypeVar
 
 from shared.counters import process_counters
@@ -36,6 +37,12 @@ class _Waiting:
     future: Future[FloatArray]
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    images: int
+    since: float
+
+
 @dataclass(slots=True, eq=False)
 class _Line:
     """What waits for one encoder."""
@@ -44,11 +51,32 @@ class _Line:
     waiting: RoundRobin[_Waiting]
     since: float = 0.0
     """When the first of those came that wait now, or the latest batch left."""
-    running: int = 0
+    running: dict[int, _Running] = field(default_factory=dict)
+    """By the thread."""
+    image_seconds: float = inf
+    """That the latest batch took for each of its images."""
 
     @property
     def has_turn(self) -> bool:
-        return len(self.waiting) > 0 and self.running < self.encoder.streams
+        return len(self.waiting) > 0 and len(self.running) < self.encoder.streams
+
+    def share(self) -> int:
+        """Images for the stream that asks, so that all streams are done with all there is at once:
+        what waits, and what is left of the batches that run."""
+        now = time.monotonic()
+        left = sum(
+            max(0.0, batch.images - (now - batch.since) / self.image_seconds)
+            for batch in self.running.values()
+        )
+        return ceil((len(self.waiting) + left) / self.encoder.streams)
+
+    def begin(self, images: int) -> None:
+        self.since = time.monotonic()
+        self.running[threading.get_ident()] = _Running(images, self.since)
+
+    def end(self) -> None:
+        batch = self.running.pop(threading.get_ident())
+        self.image_seconds = (time.monotonic() - batch.since) / batch.images
 
 
 class Batcher:
@@ -84,6 +112,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._closed = False
         self._threads: list[threading.Thread] = []
+        self._handing_over = ThreadPoolExecutor(1, thread_name_prefix="features")
 
     def submit(
         self, encoder: Encoder[InputT], image: InputT, owner: Hashable = None, rank: int = 0
@@ -114,6 +143,7 @@ class Batcher:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._handing_over.shutdown()
         for line in self._lines.values():
             while line.waiting:
                 # Cancelled and told so, or a caller in concurrent.futures.wait would never wake up.
@@ -153,18 +183,15 @@ class Batcher:
         return None
 
     def _take(self, line: _Line, limit: int) -> list[_Waiting]:
-        # Streams that are free share what there is: two halves are done sooner than the whole.
-        share = -(-len(line.waiting) // (line.encoder.streams - line.running))
-        batch = line.waiting.pop_some(min(limit, share))
-        line.since = time.monotonic()
-        line.running += 1
+        batch = line.waiting.pop_some(min(limit, line.share()))
+        line.begin(len(batch))
         self._lines.move_to_end(id(line.encoder))
         self._changed.notify()  # what is left may be another thread's turn
         return batch
 
     def _end(self, line: _Line) -> None:
         with self._changed:
-            line.running -= 1
+            line.end()
             if not line.running and not line.waiting:
                 self._lines.pop(id(line.encoder), None)  # or a model that was let go would stay
 
@@ -182,11 +209,8 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 # whatever one image does, the others go on
             failure = error
         else:
-            for item, feature in zip(items, features, strict=True):
-                if isinstance(feature, Exception):
-                    item.future.set_exception(feature)
-                else:
-                    item.future.set_result(feature)
+            # By another thread: what callers make of them would keep the model waiting.
+            self._handing_over.submit(_hand_over, items, features)
             return
         # Its frames would keep the failed batch alive in the very memory that the next try needs.
         failure.__traceback__ = None
@@ -239,3 +263,11 @@ class Batcher:
             self._encode(items)
         else:
             items[0].future.set_exception(failure)
+
+
+def _hand_over(items: Sequence[_Waiting], features: Sequence[FloatArray | Exception]) -> None:
+    for item, feature in zip(items, features, strict=True):
+        if isinstance(feature, Exception):
+            item.future.set_exception(feature)
+        else:
+            item.future.set_result(feature)

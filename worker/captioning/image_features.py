@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -25,8 +26,10 @@ FORMAT = "1"
 FRESH_SECONDS = 3600
 """A row's time of use is written this often at most."""
 LOCK_SECONDS = 1.0
+GATHERING_SECONDS = 0.05
 WRITES_A_CHECK = 16
-"""Rows written between two looks at the size, which take longer than a row."""
+"""Rows written between two looks at the size, which take longer than a row; and those of one
+transaction at most, for other processes wait for its end."""
 
 
 def rounded(feature: FloatArray) -> FloatArray:
@@ -46,6 +49,8 @@ class ImageFeatures:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="image-features")
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
+        self._due: deque[tuple[str, tuple[bytes | float, ...]]] = deque()
+        """Statements that wait, and their values."""
         self._writes = 0
         self.hits = 0
         self.misses = 0
@@ -93,25 +98,35 @@ class ImageFeatures:
 
     def _later(self, statement: str, values: tuple[bytes | float, ...]) -> None:
         if self._writer is not None:
+            self._due.append((statement, values))
             with suppress(RuntimeError):  # closed meanwhile
-                self._writing.submit(self._write, self._writer, statement, values)
+                self._writing.submit(self._write, self._writer)
 
-    def _write(
-        self, writer: sqlite3.Connection, statement: str, values: tuple[bytes | float, ...]
-    ) -> None:
-        with _harmless("written"):
-            writer.execute(statement, values)
-            self._writes += 1
-            if self._writes % WRITES_A_CHECK:
+    def _write(self, writer: sqlite3.Connection) -> None:
+        if not self._due:  # it went with those before
+            return
+        # A batch of pictures comes within milliseconds, and is one transaction.
+        time.sleep(GATHERING_SECONDS)
+        while self._due:
+            with _harmless("written"), writer:
+                writer.execute("BEGIN IMMEDIATE")
+                for _ in range(min(len(self._due), WRITES_A_CHECK)):
+                    writer.execute(*self._due.popleft())
+                    self._writes += 1
+            if self._writes >= WRITES_A_CHECK:
+                self._writes = 0
+                with _harmless("cleared"):
+                    self._clear(writer)
+
+    def _clear(self, writer: sqlite3.Connection) -> None:
+        while self._size(writer) > self._max_bytes:
+            # A tenth at a time: one row at a time would make every write a search for the last.
+            writer.execute(
+                "DELETE FROM features WHERE key IN (SELECT key FROM features ORDER BY used"
+                " LIMIT 1 + (SELECT count(*) FROM features) / 10)"
+            )
+            if not writer.execute("SELECT count(*) FROM features").fetchone()[0]:
                 return
-            while self._size(writer) > self._max_bytes:
-                # A tenth at a time: one row at a time would make every write a search for the last.
-                writer.execute(
-                    "DELETE FROM features WHERE key IN (SELECT key FROM features ORDER BY used"
-                    " LIMIT 1 + (SELECT count(*) FROM features) / 10)"
-                )
-                if not writer.execute("SELECT count(*) FROM features").fetchone()[0]:
-                    return
 
     @staticmethod
     def _size(connection: sqlite3.Connection) -> int:

@@ -5,9 +5,9 @@ Prompt templates are averaged as in CLIP (Radford et al. 2021, section 3.1.4).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.schemas import ImageCaption, ScoredTerm
 from shared.vocabulary import Facet
@@ -15,7 +15,7 @@ from worker.captioning.captioner import FloatArray, Scoring
 
 TOP_TERMS = 5
 
-Probabilities = NDArray[np.float64]
+Probabilities = list[float]
 
 
 def ensemble(features: FloatArray) -> FloatArray:
@@ -56,6 +56,12 @@ class FacetClassifier:
         self._children: dict[int | None, list[int]] = {}
         for index, term in enumerate(facet.terms):
             self._children.setdefault(term.parent, []).append(index)
+        self._narrower = [
+            (index, term.parent)
+            for index, term in enumerate(facet.terms)
+            if term.parent is not None
+        ][::-1]
+        """With their broader terms, which stand before them: the last come first."""
 
     @property
     def name(self) -> str:
@@ -65,12 +71,10 @@ class FacetClassifier:
         """`feature` is (D,), finite and normalised."""
         own, null = self._probabilities(feature, scoring)
         mass = own.copy()
-        for index in range(len(mass) - 1, -1, -1):  # narrower terms stand behind their broader one
-            parent = self._facet.terms[index].parent
-            if parent is not None:
-                mass[parent] += mass[index]
-        order = np.argsort(-mass, kind="stable")[:TOP_TERMS]
-        top = tuple(self._scored(int(index), mass) for index in order)
+        for index, parent in self._narrower:
+            mass[parent] += mass[index]
+        order = nlargest(TOP_TERMS, range(len(mass)), key=mass.__getitem__)
+        top = tuple(self._scored(index, mass) for index in order)
         winner = self._most_specific(own, mass, null, scoring.min_margin, min_confidence)
         if winner is not None:
             return Verdict(top, self._scored(winner, mass), None)
@@ -86,7 +90,9 @@ class FacetClassifier:
         logits = scoring.scale * np.append(terms, null)
         weights = np.exp(logits - logits.max())
         weights /= weights.sum()
-        return weights[:-1], float(weights[-1])
+        # A list: what follows looks at single numbers, which an array makes an object of each time.
+        *own, nothing = weights.tolist()
+        return own, nothing
 
     def _most_specific(
         self,
@@ -100,12 +106,10 @@ class FacetClassifier:
         winner: int | None = None
         rival = null
         while candidates := self._children.get(winner):
-            ranked = sorted(candidates, key=lambda index: -mass[index])
-            best = ranked[0]
-            if len(ranked) > 1:
-                rival = max(rival, float(mass[ranked[1]]))
+            best, *others = nlargest(2, candidates, key=mass.__getitem__)
+            rival = max([rival, *(mass[other] for other in others)])
             if winner is not None:
-                rival = max(rival, float(own[winner]))
+                rival = max(rival, own[winner])
             if mass[best] < min_confidence or mass[best] - rival < min_margin:
                 break
             winner = best
@@ -117,21 +121,20 @@ class FacetClassifier:
         null: float,
         min_confidence: float,
     ) -> str:
-        roots = sorted(self._children[None], key=lambda index: -mass[index])
-        best = roots[0]
-        text, confidence = self._facet.terms[best].text, float(mass[best])
+        best, *others = nlargest(2, self._children[None], key=mass.__getitem__)
+        text, confidence = self._facet.terms[best].text, mass[best]
         if null >= confidence:
             return f"no {self.name} stands out; the nearest is {text!r} ({confidence:.2f})"
         if confidence < min_confidence:
             return f"not sure of {self.name} {text!r}: {confidence:.2f}, below {min_confidence:.2f}"
-        if len(roots) > 1 and mass[roots[1]] >= null:
-            other = self._facet.terms[roots[1]].text
-            return f"torn between {text!r} ({confidence:.2f}) and {other!r} ({mass[roots[1]]:.2f})"
+        if others and mass[others[0]] >= null:
+            other = self._facet.terms[others[0]].text
+            return f"torn between {text!r} ({confidence:.2f}) and {other!r} ({mass[others[0]]:.2f})"
         return f"torn between {text!r} ({confidence:.2f}) and nothing in particular ({null:.2f})"
 
     def _scored(self, index: int, mass: Probabilities) -> ScoredTerm:
         # Sums of probabilities may pass 1 in the last digit.
-        score = round(min(1.0, float(mass[index])), 4)
+        score = round(min(1.0, mass[index]), 4)
         return ScoredTerm(term=self._facet.terms[index].text, score=score)
 
 

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -206,6 +207,53 @@ def test_streams_that_are_free_share_what_waits() -> None:
 
         assert numbers(futures) == list(range(8))
     assert sorted(captioner.batches) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+class HeldCaptioner(MeanCaptioner):
+    """With two streams; one of them holds the batch that begins with 100 until `gate` is set."""
+
+    streams = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = threading.Event()
+        self.gate = threading.Event()
+
+    def encode_images(self, pixels: FloatArray) -> FloatArray:
+        features = super().encode_images(pixels)
+        if pixels[0, 0, 0, 0] == 100:
+            self.held.set()
+            assert self.gate.wait(10)
+        return features
+
+
+def test_the_last_images_are_shared_with_a_stream_that_is_nearly_done() -> None:
+    captioner = HeldCaptioner()
+    with running(max_batch=4, wait_seconds=0.5) as batcher:
+        held = batcher.submit(captioner, image(100))
+        assert captioner.held.wait(10)
+        numbers([batcher.submit(captioner, image(1))])  # says how long an image takes: no time
+        captioner.batches.clear()
+        numbers([batcher.submit(captioner, image(n)) for n in range(4)])
+        captioner.gate.set()
+        numbers([held])
+
+    assert [len(batch) for batch in captioner.batches] == [2, 1, 1]
+
+
+def test_a_callback_that_takes_its_time_keeps_no_batch_waiting() -> None:
+    captioner = MeanCaptioner()
+    seen = threading.Event()
+    with running(max_batch=1, wait_seconds=0) as batcher:
+        slow = batcher.submit(captioner, image(1))
+        slow.add_done_callback(lambda _: seen.wait(10))
+        batcher.submit(captioner, image(2))
+        deadline = time.monotonic() + 10
+        while len(captioner.batches) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not seen.is_set()
+        seen.set()
 
 
 @settings(max_examples=30, deadline=None)
